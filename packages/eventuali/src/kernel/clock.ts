@@ -1,0 +1,39 @@
+/**
+ * The only source of time in the library. Hand in your own to make a run repeatable.
+ * All units are milliseconds.
+ */
+export interface Clock {
+  /** Wall clock, milliseconds since the Unix epoch. May jump; never compared between machines. */
+  now(): number
+  /** Milliseconds that only grow; for timeouts, leases and measurements. */
+  monotonic(): number
+  /** Calls back once after `ms`; the returned function cancels. Does not keep the process alive. */
+  timer(ms: number, callback: () => void): () => void
+}
+
+/** The clock of the machine. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  timer: (ms, callback) => {
+    const handle = setTimeout(callback, ms)
+    handle.unref()
+    return () => clearTimeout(handle)
+  },
+}
+
+/** Resolves after `ms`, or rejects with the signal's reason as soon as it is aborted. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const stop = clock.timer(ms, () => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    const onAbort = () => {
+      stop()
+      reject(signal?.reason)
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}

@@ -1,0 +1,54 @@
+const MARK = Symbol.for('eventuali.error')
+
+/** What every error of the library carries besides its message. */
+export interface ErrorOptionsWithCause {
+  readonly cause?: unknown
+}
+
+/**
+ * The base of all errors of the library. Recognise one by its stable `code`, never by its text:
+ * the mark survives two copies of the package in one process, `instanceof` does not.
+ *
+ * @example
+ * ```ts
+ * import { isEventualiError } from 'eventuali'
+ *
+ * const error: unknown = new Error('from elsewhere')
+ * if (isEventualiError(error) && error.retryable) console.log('try again:', error.code)
+ * ```
+ */
+export abstract class EventualiError extends Error {
+  /** Stable, upper snake case; listed in docs/errors.md. */
+  abstract readonly code: string
+  /** Whether the same call may succeed when it is made again, unchanged. */
+  readonly retryable: boolean = false
+
+  constructor(message: string, options: ErrorOptionsWithCause = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = new.target.name
+  }
+}
+
+/** Marks a class as one of ours; for those that must extend another built-in, a `TypeError` say. */
+export function markAsError(constructor: { readonly prototype: object }): void {
+  Object.defineProperty(constructor.prototype, MARK, { value: true })
+}
+
+markAsError(EventualiError)
+
+/**
+ * Whether a caught value is an error of this library, optionally of one code.
+ *
+ * @example
+ * ```ts
+ * import { isEventualiError } from 'eventuali'
+ *
+ * const caught: unknown = new Error('x')
+ * console.log(isEventualiError(caught, 'VERSION_CONFLICT')) // false
+ * ```
+ */
+export function isEventualiError(value: unknown, code?: string): value is EventualiError {
+  if (typeof value !== 'object' || value === null) return false
+  if ((value as { [MARK]?: unknown })[MARK] !== true) return false
+  return code === undefined || (value as { code?: unknown }).code === code
+}

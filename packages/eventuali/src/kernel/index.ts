@@ -1,0 +1,12 @@
+export { type Clock, sleep, systemClock } from './clock.ts'
+export { type Deadline, deadlineIn } from './deadline.ts'
+export {
+  type ErrorOptionsWithCause,
+  EventualiError,
+  isEventualiError,
+  markAsError,
+} from './errors.ts'
+export { type IdSource, uuidV5, uuidV7Source } from './ids.ts'
+export { LruMap } from './lru.ts'
+export { type Random, seededRandom, systemRandom } from './random.ts'
+export { backoffMs, type RetryPolicy, retry } from './retry.ts'

@@ -1,0 +1,203 @@
+import { crc32 } from 'node:zlib'
+import { CorruptEventError, DataNotJsonError, EventTooLargeError } from './errors.ts'
+import type { EventMetadata, RecordedEvent } from './event.ts'
+
+/** The largest encoded event (data, metadata and tags together), in UTF-8 bytes. */
+export const eventBytesMax: number = 16 * 1024 * 1024 + 64 * 1024
+/** Levels of nesting; far below where `JSON.parse` or a database would give up. */
+export const nestingDepthMax = 200
+
+const plainPrototypes: ReadonlySet<unknown> = new Set([Object.prototype, null])
+
+function describe(value: object): string {
+  const name = (value as { constructor?: { name?: unknown } }).constructor?.name
+  return `is a ${typeof name === 'string' && name !== '' ? name : 'value with a prototype'}, which JSON does not carry`
+}
+
+/**
+ * Throws DataNotJsonError at the first place that JSON would lose or change: NaN, bigint,
+ * undefined inside an array, Date, Map, class instances, functions, symbols, holes, cycles and
+ * very deep nesting, and the keys with which a careless merge pollutes prototypes. A property
+ * whose value is `undefined` counts as absent. -0 is stored as 0, as JSON does.
+ */
+export function assertJson(value: unknown, path: string): void {
+  visit(value, path, undefined, 0)
+}
+
+interface Trail {
+  readonly key: string | number
+  readonly up: Trail | undefined
+}
+
+function fail(root: string, trail: Trail | undefined, what: string): never {
+  let path = ''
+  for (let t = trail; t !== undefined; t = t.up) {
+    path = (typeof t.key === 'number' ? `[${t.key}]` : `.${t.key}`) + path
+    if (path.length > 300) {
+      path = `…${path.slice(-300)}`
+      break
+    }
+  }
+  throw new DataNotJsonError(root + path, what)
+}
+
+function visit(value: unknown, root: string, trail: Trail | undefined, depth: number): void {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return
+    case 'number':
+      if (!Number.isFinite(value)) fail(root, trail, `is ${value}, which JSON does not carry`)
+      return
+    case 'object':
+      if (value === null) return
+      if (depth >= nestingDepthMax) fail(root, trail, `is nested deeper than ${nestingDepthMax}`)
+      if (Array.isArray(value)) visitArray(value, root, trail, depth)
+      else visitObject(value, root, trail, depth)
+      return
+    default:
+      fail(root, trail, `is a ${typeof value}, which JSON does not carry`)
+  }
+}
+
+function visitArray(
+  value: readonly unknown[],
+  root: string,
+  trail: Trail | undefined,
+  depth: number,
+): void {
+  for (let i = 0; i < value.length; i++) {
+    const item = value[i]
+    if (typeof item === 'string') continue
+    visit(item, root, { key: i, up: trail }, depth + 1)
+  }
+}
+
+function visitObject(value: object, root: string, trail: Trail | undefined, depth: number): void {
+  if (!plainPrototypes.has(Object.getPrototypeOf(value))) fail(root, trail, describe(value))
+  if ('toJSON' in value && typeof value.toJSON === 'function')
+    fail(root, trail, 'has a toJSON method')
+  for (const key of Object.keys(value)) {
+    const item = (value as { [key: string]: unknown })[key]
+    if (key === '__proto__') fail(root, { key, up: trail }, 'is a key that pollutes prototypes')
+    if (key === 'constructor' && typeof item === 'object' && item !== null && 'prototype' in item) {
+      fail(root, { key, up: trail }, 'is a key that pollutes prototypes')
+    }
+    if (typeof item === 'string' || item === undefined) continue
+    visit(item, root, { key, up: trail }, depth + 1)
+  }
+}
+
+/** An event as rows carry it. */
+export interface EncodedEvent {
+  readonly id: string
+  readonly idGiven: boolean
+  readonly type: string
+  readonly data: string
+  /** Empty text for no metadata, so that the common case costs no parsing. */
+  readonly metadata: string
+  readonly time: number
+  readonly schemaVersion: number
+  readonly tags: readonly string[]
+  /** JSON array text; empty text for no tags. */
+  readonly tagsText: string
+  readonly checksum: number
+  readonly bytes: number
+}
+
+/** What `encodeEvent` needs; the same shape as the port's NewEvent. */
+export interface EncodableEvent {
+  readonly id: string
+  readonly idGiven: boolean
+  readonly type: string
+  readonly data: unknown
+  readonly metadata: EventMetadata
+  readonly time: number
+  readonly schemaVersion: number
+  readonly tags: readonly string[]
+}
+
+function utf8Bytes(text: string): number {
+  // Exact only when it matters: three bytes a unit is the most that UTF-8 takes.
+  return text.length * 3 <= eventBytesMax / 4 ? text.length : Buffer.byteLength(text)
+}
+
+/** The checksum over what a row must give back, in one fixed layout. */
+export function checksumOf(
+  stream: string,
+  event: Pick<
+    EncodedEvent,
+    'id' | 'type' | 'data' | 'metadata' | 'time' | 'schemaVersion' | 'tagsText'
+  >,
+): number {
+  return crc32(
+    `${stream}\n${event.id}\n${event.type}\n${event.time}\n${event.schemaVersion}\n${event.tagsText}\n${event.metadata}\n${event.data}`,
+  )
+}
+
+/**
+ * Turns an event into the text that rows hold, once, before any transaction is entered.
+ * Throws DataNotJsonError and EventTooLargeError.
+ */
+export function encodeEvent(stream: string, event: EncodableEvent): EncodedEvent {
+  assertJson(event.data, 'data')
+  if (event.data === undefined) throw new DataNotJsonError('data', 'is undefined; use null')
+  assertJson(event.metadata, 'metadata')
+  const data = JSON.stringify(event.data)
+  let metadata = ''
+  for (const _ in event.metadata) {
+    metadata = JSON.stringify(event.metadata)
+    break
+  }
+  if (metadata === '{}') metadata = ''
+  const tagsText = event.tags.length === 0 ? '' : JSON.stringify(event.tags)
+  const bytes = utf8Bytes(data) + utf8Bytes(metadata) + utf8Bytes(tagsText)
+  if (bytes > eventBytesMax) throw new EventTooLargeError(event.type, bytes, eventBytesMax)
+  const { id, idGiven, type, time, schemaVersion, tags } = event
+  const row = { id, idGiven, type, data, metadata, time, schemaVersion, tags, tagsText, bytes }
+  return { ...row, checksum: checksumOf(stream, row) }
+}
+
+const noTags: readonly string[] = Object.freeze([])
+
+/** A row as adapters read it. */
+export interface StoredRow {
+  readonly stream: string
+  readonly version: number
+  readonly position: number
+  readonly id: string
+  readonly type: string
+  readonly data: string
+  readonly metadata: string
+  readonly time: number
+  readonly recordedAt: number
+  readonly schemaVersion: number
+  readonly tagsText: string
+  readonly checksum: number
+}
+
+/** Turns a row back into an event. Throws CorruptEventError when its JSON cannot be read. */
+export function decodeRow(row: StoredRow): RecordedEvent {
+  try {
+    return {
+      id: row.id,
+      stream: row.stream,
+      version: row.version,
+      position: row.position,
+      type: row.type,
+      data: JSON.parse(row.data),
+      metadata: row.metadata === '' ? {} : JSON.parse(row.metadata),
+      time: new Date(row.time),
+      recordedAt: new Date(row.recordedAt),
+      schemaVersion: row.schemaVersion,
+      tags: row.tagsText === '' ? noTags : JSON.parse(row.tagsText),
+    }
+  } catch (cause) {
+    throw new CorruptEventError(row.position, 'its JSON cannot be read', { cause })
+  }
+}
+
+/** Whether a row still has the content it was written with. */
+export function rowIsIntact(row: StoredRow): boolean {
+  return checksumOf(row.stream, row) === row.checksum
+}

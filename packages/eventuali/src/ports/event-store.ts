@@ -1,0 +1,278 @@
+import type { ExpectedVersion, Json, RecordedEvent, StreamInfo } from '../model/index.ts'
+
+/** An event on its way into a store: checked, named, timed; data is the validator's output. */
+export interface NewEvent {
+  readonly id: string
+  /** True when the caller gave the id, so that it takes part in idempotency. */
+  readonly idGiven: boolean
+  readonly type: string
+  readonly data: Json
+  readonly metadata: { readonly [key: string]: Json | undefined }
+  /** Milliseconds since the epoch. */
+  readonly time: number
+  readonly schemaVersion: number
+  readonly tags: readonly string[]
+}
+
+/** A change of a stream's state, made in the transaction that appends its system event. */
+export type StreamChange =
+  | { readonly kind: 'archive' | 'unarchive' | 'delete' }
+  | { readonly kind: 'truncate'; readonly before: number }
+
+/** Events for one stream. */
+export interface AppendEntry {
+  readonly stream: string
+  readonly expectedVersion: ExpectedVersion
+  readonly events: readonly NewEvent[]
+  /** Goes on after a deletion instead of failing. */
+  readonly recreate?: boolean
+  /** With it, `events` is the one system event that tells of the change. */
+  readonly change?: StreamChange
+  /**
+   * Place of each event in the request's log order, when that differs from entry by entry
+   * (an import keeps the order of its lines). All entries of a request have it, or none.
+   */
+  readonly ordinals?: readonly number[]
+}
+
+/** Matches events of one of `types` that carry all of `tags` (no tags: any event of the types). */
+export interface QueryItem {
+  readonly types: readonly string[]
+  readonly tags: readonly string[]
+}
+
+/** Fails the append when an event that matches any item has a position above `position`. */
+export interface AppendCondition {
+  readonly query: readonly QueryItem[]
+  readonly position: number
+}
+
+/** One atomic unit: all entries or none. Each stream is named once. */
+export interface AppendRequest {
+  readonly entries: readonly AppendEntry[]
+  readonly condition?: AppendCondition
+}
+
+/** Where the events of one entry went. */
+export interface AppendedEntry {
+  readonly stream: string
+  /** The stream's version after the entry. */
+  readonly version: number
+  /** One position for each event, in the entry's order. */
+  readonly positions: readonly number[]
+  /** Milliseconds since the epoch, by the store's clock. */
+  readonly recordedAt: number
+  /** The stored events, when all ids were known already; nothing new was stored. */
+  readonly duplicate?: readonly RecordedEvent[]
+}
+
+/** Expected refusals are results; only what storage cannot help is thrown. */
+export type AppendOutcome =
+  | { readonly ok: true; readonly entries: readonly AppendedEntry[] }
+  | {
+      readonly ok: false
+      readonly reason: 'version-conflict'
+      readonly stream: string
+      readonly expectedVersion: ExpectedVersion
+      readonly actualVersion: number
+    }
+  | {
+      readonly ok: false
+      readonly reason: 'condition-failed'
+      /** The first 100 events that arrived since, in log order. */
+      readonly events: readonly RecordedEvent[]
+      readonly position: number
+    }
+  | {
+      readonly ok: false
+      readonly reason: 'idempotency-conflict'
+      readonly stream: string
+      readonly ids: readonly string[]
+    }
+  | {
+      readonly ok: false
+      readonly reason: 'stream-deleted' | 'stream-archived'
+      readonly stream: string
+    }
+
+/** Bounds of one call. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Milliseconds until the call must have ended, one way or the other. */
+  readonly timeoutMs?: number | undefined
+}
+
+export type Direction = 'forward' | 'backward'
+
+/** A moment to look back from; `by` says which of an event's two times is meant. */
+export interface MomentQuery {
+  /** Milliseconds since the epoch, inclusive. */
+  readonly at: number
+  readonly by: 'time' | 'recordedAt'
+}
+
+/** A read of one stream, `from` and `to` inclusive versions. */
+export interface StreamQuery {
+  readonly stream: string
+  readonly from?: number | undefined
+  readonly to?: number | undefined
+  readonly limit?: number | undefined
+  readonly direction: Direction
+  readonly asOf?: MomentQuery | undefined
+}
+
+/** A read of the log. Filters are joined by AND, the values of one filter by OR, tags by AND. */
+export interface LogQuery {
+  /** Exclusive. */
+  readonly after?: number | undefined
+  /** Exclusive. */
+  readonly before?: number | undefined
+  /** Inclusive, milliseconds since the epoch. */
+  readonly since?: number | undefined
+  /** Exclusive, milliseconds since the epoch. */
+  readonly until?: number | undefined
+  /** Which of the two times `since` and `until` go by. */
+  readonly by?: 'time' | 'recordedAt' | undefined
+  readonly types?: readonly string[] | undefined
+  readonly categories?: readonly string[] | undefined
+  readonly tags?: readonly string[] | undefined
+  /** Any item of a query; takes the place of `types` and `tags`. */
+  readonly query?: readonly QueryItem[] | undefined
+  readonly limit?: number | undefined
+  readonly direction: Direction
+  /** Events of archived streams are left out otherwise, but for the `$archived` event itself. */
+  readonly includeArchived?: boolean | undefined
+  /** Inclusive upper bound that the caller has from `positions()`; reads stop there. */
+  readonly upTo: number
+  /** Events in one page; the adapter's own choice when left out. */
+  readonly pageSize?: number | undefined
+}
+
+/** Who keeps the safe position from moving. */
+export interface PositionBlocker {
+  /** The first position that may still appear. */
+  readonly position: number
+  /** The store's own words for the holder: a backend's pid and application name. */
+  readonly holders: readonly string[]
+  /** Milliseconds for which this gap has been seen. */
+  readonly sinceMs: number
+}
+
+/** How far the log goes. */
+export interface LogPositions {
+  /** No event at or below it will ever appear any more. */
+  readonly safe: number
+  /** The highest committed position; 0 for an empty log. */
+  readonly newest: number
+  readonly blocker?: PositionBlocker | undefined
+}
+
+/** Reads and appends of one stream: what commands need, inside a transaction or outside. */
+export interface StreamAccess {
+  /**
+   * Appends atomically, durably (when outside a transaction) before it resolves.
+   *
+   * Law: entries' streams are checked in order. All caller-given ids of the request are looked up
+   * first: all known with the same order, type and data gives the first result, marked
+   * `duplicate`; some known or other content is `idempotency-conflict`. Then streams' states and
+   * expected versions, then the condition. On any refusal nothing is stored.
+   * Positions of a stream grow with its versions. Concurrent calls share commits; whatever goes
+   * wrong with one call touches that call only.
+   *
+   * Throws StorageBusyError, StorageFullError, ConnectionError, OperationTimeoutError: nothing
+   * was stored. OutcomeUnknownError: it may have been. The signal's reason when aborted before
+   * the call joined a commit.
+   */
+  append(request: AppendRequest, options?: CallOptions): Promise<AppendOutcome>
+
+  /**
+   * Pages of one stream's events in version order (or reverse), never empty pages. Sees every
+   * committed event (in a transaction its own too), not bound by the safe position.
+   */
+  readStream(query: StreamQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]>
+
+  /** The event of the stream with this caller-given id, if there is one. */
+  eventById(stream: string, id: string, options?: CallOptions): Promise<RecordedEvent | undefined>
+
+  /** The stream's head, or undefined for a stream that never was. */
+  stream(name: string, options?: CallOptions): Promise<StreamInfo | undefined>
+
+  /** Pages of the log in position order (or reverse), filtered; never empty pages. */
+  readLog(query: LogQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]>
+}
+
+/** An open transaction. Everything it returns is provisional until it commits. */
+export interface StoreTransaction extends StreamAccess {
+  /** The store's own connection, for SQL in the same transaction; undefined in memory. */
+  readonly sql: unknown
+}
+
+/** What an adapter can do. A denied one carries the reason. */
+export interface StoreCapabilities {
+  /** Survives the process. */
+  readonly durable: boolean
+  /** `append(…, { within: client })` joins a transaction that the caller owns. */
+  readonly within: boolean
+  /** `tx.sql` is a connection. */
+  readonly sql: boolean
+  /** Other processes may open the same store. */
+  readonly shared: boolean
+}
+
+/** A fault found in the storage itself, below the level of events. */
+export interface StorageFault {
+  readonly position?: number | undefined
+  readonly stream?: string | undefined
+  readonly reason: string
+}
+
+/** One query for `streams`. */
+export interface StreamsQuery {
+  readonly prefix?: string | undefined
+  readonly category?: string | undefined
+  readonly limit?: number | undefined
+  /** Names after this one only (exclusive), for paging. */
+  readonly after?: string | undefined
+}
+
+/**
+ * Where events live. Adapters implement it, decorators wrap it.
+ *
+ * Laws beyond those on the methods: an acknowledged append is durable in the default profile; a
+ * position or a version is never used twice, not after delete, truncate, restore or VACUUM;
+ * versions of a stream are dense from its first kept one; no committed event appears at or below
+ * a safe position that was handed out before.
+ */
+export interface EventStore extends StreamAccess {
+  readonly adapter: string
+  readonly capabilities: StoreCapabilities
+  /** Changed by restore, fork and promotion; positions of another incarnation mean nothing. */
+  readonly incarnation: string
+
+  /**
+   * Runs `work` in one transaction: commits when it resolves, rolls back when it throws. Bounded
+   * by `timeoutMs`, then TransactionTimeoutError. In stores with one writer it is exclusive.
+   */
+  transaction<T>(work: (tx: StoreTransaction) => Promise<T>, options?: CallOptions): Promise<T>
+
+  /** Takes part in a transaction that the caller began on a driver's connection. */
+  join(client: unknown): StoreTransaction
+
+  /** Fresh positions: every append that resolved before the call is at or below `newest`. */
+  positions(options?: CallOptions): Promise<LogPositions>
+
+  /** Streams by name, in pages. */
+  streams(query: StreamsQuery, options?: CallOptions): AsyncIterable<readonly StreamInfo[]>
+
+  /** Calls back when the log may have grown: a hint, at once for this process's own appends. */
+  watch(listener: () => void): () => void
+
+  /** The durability settings as read back from the store, for health pages and tests. */
+  settings(): Promise<Readonly<Record<string, string>>>
+
+  /** Checks the storage below the events (pages, indexes, head rows, checksums). */
+  faults(options?: CallOptions): AsyncIterable<StorageFault>
+
+  /** Refuses new calls, waits for those in flight, releases everything. */
+  close(): Promise<void>
+}
