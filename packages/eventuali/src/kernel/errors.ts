@@ -30,8 +30,8 @@ export abstract class EventualiError extends Error {
 }
 
 /** Marks a class as one of ours; for those that must extend another built-in, a `TypeError` say. */
-export function markAsError(constructor: { readonly prototype: object }): void {
-  Object.defineProperty(constructor.prototype, MARK, { value: true })
+export function markAsError(errorClass: { readonly prototype: object }): void {
+  Object.defineProperty(errorClass.prototype, MARK, { value: true })
 }
 
 markAsError(EventualiError)
@@ -51,4 +51,9 @@ export function isEventualiError(value: unknown, code?: string): value is Eventu
   if (typeof value !== 'object' || value === null) return false
   if ((value as { [MARK]?: unknown })[MARK] !== true) return false
   return code === undefined || (value as { code?: unknown }).code === code
+}
+
+/** Whether the same call may succeed when it is made again. */
+export function isRetryable(value: unknown): boolean {
+  return isEventualiError(value) && value.retryable
 }

@@ -4,6 +4,7 @@ export {
   type ErrorOptionsWithCause,
   EventualiError,
   isEventualiError,
+  isRetryable,
   markAsError,
 } from './errors.ts'
 export { type IdSource, uuidV5, uuidV7Source } from './ids.ts'

@@ -1,0 +1,10 @@
+export type { FeedBatch, FeedFilter, FeedLimits, FeedRuntime, FeedState } from './feed.ts'
+export { defaultFeedLimits, LogFeed } from './feed.ts'
+export {
+  type BatchHandler,
+  type EventHandler,
+  type SubscribeOptions,
+  Subscription,
+  type SubscriptionContext,
+  type SubscriptionState,
+} from './subscription.ts'
