@@ -7,17 +7,20 @@ export interface Clock {
   now(): number
   /** Milliseconds that only grow; for timeouts, leases and measurements. */
   monotonic(): number
-  /** Calls back once after `ms`; the returned function cancels. Does not keep the process alive. */
-  timer(ms: number, callback: () => void): () => void
+  /**
+   * Calls back once after `ms`; the returned function cancels. Keeps the process alive meanwhile,
+   * unless it is for the `background` (pollers that nobody awaits).
+   */
+  timer(ms: number, callback: () => void, options?: { readonly background?: boolean }): () => void
 }
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  timer: (ms, callback) => {
+  timer: (ms, callback, options) => {
     const handle = setTimeout(callback, ms)
-    handle.unref()
+    if (options?.background === true) handle.unref()
     return () => clearTimeout(handle)
   },
 }
