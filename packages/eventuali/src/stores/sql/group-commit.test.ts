@@ -1,0 +1,228 @@
+import { expect, test } from 'vitest'
+import { deadlineIn, sleep, systemClock } from '../../kernel/index.ts'
+import { deferred, GroupCommit, GroupFailure, type GroupOutcome } from './group-commit.ts'
+
+interface Job {
+  readonly name: string
+  readonly eventCount: number
+  readonly bytes: number
+}
+const job = (name: string, eventCount = 1, bytes = 10): Job => ({ name, eventCount, bytes })
+const clock = systemClock
+
+function grouped(
+  commit: (
+    group: readonly Job[],
+  ) => readonly GroupOutcome<string>[] | Promise<readonly GroupOutcome<string>[]>,
+  more: { limits?: object; concurrency?: number; splits?: (error: unknown) => boolean } = {},
+): GroupCommit<Job, string> {
+  return new GroupCommit({ commit, clock, splits: () => true, ...more })
+}
+
+function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  let open: () => void = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open }
+}
+
+test('what is submitted in one turn shares a group', async () => {
+  const groups: string[][] = []
+  const queue = grouped((group) => {
+    groups.push(group.map((j) => j.name))
+    return group.map((j) => `${j.name}!`)
+  })
+  const deep = async (name: string, depth: number) => {
+    for (let i = 0; i < depth; i++) await undefined
+    return queue.submit(job(name))
+  }
+  const results = await Promise.all([deep('a', 0), deep('b', 3), deep('c', 9)])
+  expect(results).toEqual(['a!', 'b!', 'c!'])
+  expect(groups).toEqual([['a', 'b', 'c']])
+})
+
+test('a group is bounded by events and by bytes; one request alone may be larger', async () => {
+  const sizes: number[] = []
+  const queue = grouped(
+    (group) => {
+      sizes.push(group.length)
+      return group.map((j) => j.name)
+    },
+    { limits: { groupEventCountMax: 4, groupBytesMax: 100 } },
+  )
+  await Promise.all([
+    queue.submit(job('a', 9)),
+    ...['b', 'c', 'd', 'e', 'f'].map((name) => queue.submit(job(name))),
+    queue.submit(job('g', 1, 99)),
+    queue.submit(job('h', 1, 99)),
+  ])
+  expect(sizes).toEqual([1, 4, 1, 1, 1])
+})
+
+test('one culprit fails alone, whatever its place', async () => {
+  for (const async of [false, true]) {
+    for (let size = 1; size <= 9; size++) {
+      for (let culprit = 0; culprit < size; culprit++) {
+        const stored: string[] = []
+        const run = (group: readonly Job[]) => {
+          if (group.some((j) => j.name === `${culprit}`)) throw new Error('planted')
+          stored.push(...group.map((j) => j.name))
+          return group.map((j) => j.name)
+        }
+        const queue = grouped(async ? async (group) => run(group) : run)
+        const names = Array.from({ length: size }, (_, i) => `${i}`)
+        const results = await Promise.allSettled(names.map((name) => queue.submit(job(name))))
+        expect(results.map((r) => r.status)).toEqual(
+          names.map((_, i) => (i === culprit ? 'rejected' : 'fulfilled')),
+        )
+        expect(stored).toEqual(names.filter((_, i) => i !== culprit))
+      }
+    }
+  }
+})
+
+test('an error that meets everybody is not tried again in halves', async () => {
+  let count = 0
+  const queue = grouped(
+    () => {
+      count++
+      throw new Error('disk full')
+    },
+    { splits: () => false },
+  )
+  const results = await Promise.allSettled(['a', 'b', 'c'].map((n) => queue.submit(job(n))))
+  expect(results.every((r) => r.status === 'rejected')).toBe(true)
+  expect(count).toBe(1)
+})
+
+test('a failure, a deferral and a lane of its own touch one request each', async () => {
+  const lane = gate()
+  const groups: string[][] = []
+  const queue = grouped((group) => {
+    groups.push(group.map((j) => j.name))
+    return group.map((j) => {
+      if (j.name === 'bad') return new GroupFailure(new Error('bad'))
+      if (j.name === 'later' && group.length > 1) return deferred
+      if (j.name === 'slow') return lane.opened.then(() => 'slow at last')
+      return j.name
+    })
+  })
+  const slow = queue.submit(job('slow'))
+  const rest = ['ok', 'bad', 'later', 'fine'].map((n) => queue.submit(job(n)))
+  const results = await Promise.allSettled(rest)
+  expect(results.map((r) => r.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+  expect(groups).toEqual([['slow', 'ok', 'bad', 'later', 'fine'], ['later']])
+  lane.open()
+  expect(await slow).toBe('slow at last')
+})
+
+test('an abort counts until the request joins a group, then no more', async () => {
+  const first = gate()
+  const seen: string[] = []
+  const queue = grouped(async (group) => {
+    seen.push(...group.map((j) => j.name))
+    await first.opened
+    return group.map((j) => j.name)
+  })
+  const late = new AbortController()
+  const early = new AbortController()
+  const a = queue.submit(job('a'), { leftMs: () => 1e9, signal: late.signal })
+  await sleep(clock, 5)
+  const b = queue.submit(job('b'), { leftMs: () => 1e9, signal: early.signal })
+  const c = queue.submit(job('c'))
+  early.abort(new Error('stop'))
+  late.abort(new Error('too late'))
+  await expect(b).rejects.toThrow('stop')
+  first.open()
+  expect(await Promise.all([a, c])).toEqual(['a', 'c'])
+  expect(seen).toEqual(['a', 'c'])
+})
+
+test('a deadline passes while the lane is taken', async () => {
+  const first = gate()
+  const queue = grouped(async (group) => {
+    await first.opened
+    return group.map((j) => j.name)
+  })
+  const a = queue.submit(job('a'))
+  await sleep(clock, 5)
+  const long = queue.submit(job('long'), deadlineIn(clock, 60_000))
+  const short = queue.submit(job('short'), deadlineIn(clock, 20))
+  await expect(short).rejects.toMatchObject({ code: 'TIMEOUT' })
+  first.open()
+  expect(await Promise.all([a, long])).toEqual(['a', 'long'])
+})
+
+test('the queue is bounded by count and by bytes', async () => {
+  const first = gate()
+  const queue = grouped(
+    async (group) => {
+      await first.opened
+      return group.map((j) => j.name)
+    },
+    { limits: { queueCountMax: 3, queueBytesMax: 100 } },
+  )
+  const running = queue.submit(job('a'))
+  await sleep(clock, 5)
+  const waiting = [queue.submit(job('huge', 1, 5000))]
+  await expect(queue.submit(job('b'))).rejects.toMatchObject({ code: 'QUEUE_FULL' })
+  first.open()
+  await Promise.all([running, ...waiting])
+  const held = await queue.hold()
+  const three = ['c', 'd', 'e'].map((n) => queue.submit(job(n)))
+  await expect(queue.submit(job('f'))).rejects.toMatchObject({ code: 'QUEUE_FULL' })
+  held()
+  expect(await Promise.all(three)).toEqual(['c', 'd', 'e'])
+})
+
+test('a hold is alone, in its turn', async () => {
+  const log: string[] = []
+  const queue = grouped(
+    async (group) => {
+      log.push(`+${group.map((j) => j.name).join('')}`)
+      await sleep(clock, 3)
+      log.push(`-${group.map((j) => j.name).join('')}`)
+      return group.map((j) => j.name)
+    },
+    { concurrency: 2 },
+  )
+  const a = queue.submit(job('a'))
+  const hold = queue.hold()
+  const b = queue.submit(job('b'))
+  const release = await hold
+  log.push('held')
+  await sleep(clock, 10)
+  log.push('released')
+  release()
+  await Promise.all([a, b])
+  expect(log).toEqual(['+a', '-a', 'held', 'released', '+b', '-b'])
+})
+
+test('several lanes run at once, no more than allowed', async () => {
+  let running = 0
+  let most = 0
+  const queue = grouped(
+    async (group) => {
+      most = Math.max(most, ++running)
+      await sleep(clock, 3)
+      running--
+      return group.map((j) => j.name)
+    },
+    { concurrency: 2, limits: { groupEventCountMax: 1 } },
+  )
+  await Promise.all(['a', 'b', 'c', 'd', 'e'].map((n) => queue.submit(job(n))))
+  expect(most).toBe(2)
+})
+
+test('close drains what was accepted and refuses the rest', async () => {
+  const queue = grouped(async (group) => {
+    await sleep(clock, 3)
+    return group.map((j) => j.name)
+  })
+  const accepted = ['a', 'b'].map((n) => queue.submit(job(n)))
+  const closed = queue.close()
+  await expect(queue.submit(job('c'))).rejects.toMatchObject({ code: 'STORE_CLOSED' })
+  await closed
+  expect(await Promise.all(accepted)).toEqual(['a', 'b'])
+})

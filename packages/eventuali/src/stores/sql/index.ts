@@ -1,0 +1,11 @@
+export {
+  deferred,
+  GroupCommit,
+  type GroupCommitOptions,
+  GroupFailure,
+  type GroupLimits,
+  type GroupOutcome,
+  groupLimitsDefault,
+  type Sized,
+} from './group-commit.ts'
+export { tagHash } from './tag-hash.ts'
