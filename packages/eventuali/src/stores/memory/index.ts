@@ -1,0 +1,2 @@
+export { manifest } from './manifest.ts'
+export { type MemoryStoreOptions, openMemoryStore } from './store.ts'
