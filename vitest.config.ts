@@ -1,0 +1,55 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const source = (path: string): string => fileURLToPath(new URL(`packages/${path}`, import.meta.url))
+
+// Tests see the TypeScript sources, not the build: what is tested is what is being edited.
+const alias = [
+  { find: /^eventuali\/testing$/, replacement: source('eventuali/src/testing/index.ts') },
+  { find: /^eventuali\/ports$/, replacement: source('eventuali/src/ports/index.ts') },
+  { find: /^eventuali$/, replacement: source('eventuali/src/index.ts') },
+  { find: /^@eventuali\/cli$/, replacement: source('cli/src/index.ts') },
+]
+
+const exclude = ['**/node_modules/**', '**/dist/**', '**/.tmp/**']
+
+export default defineConfig({
+  resolve: { alias },
+  test: {
+    // Two cores are the smallest machine that the suites are meant for.
+    maxWorkers: 2,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts'],
+          exclude,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'process',
+          include: ['packages/*/test/**/*.test.ts'],
+          exclude,
+          // These measure delays and kill processes; a neighbour would disturb the measurement.
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'tools',
+          include: ['tools/**/*.test.ts'],
+          exclude,
+          testTimeout: 60_000,
+        },
+      },
+    ],
+  },
+})
