@@ -1,0 +1,103 @@
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { StoreManifest } from '../packages/eventuali/src/ports/index.ts'
+import { vitestSuite } from './suites.ts'
+import type { ContractResult, Tally } from './tally.ts'
+
+const page = 'docs/adapters.md'
+
+/** The manifests of all adapters in the tree, by name. */
+export async function manifests(): Promise<StoreManifest[]> {
+  const files = globSync('packages/eventuali/src/stores/*/manifest.ts').sort()
+  const loaded = await Promise.all(
+    files.map(async (file) => (await import(pathToFileURL(resolve(file)).href)) as object),
+  )
+  return loaded.map((module) => (module as { manifest: StoreManifest }).manifest)
+}
+
+/** Every sentence with which a manifest denies a capability: the reasons a case may be skipped. */
+export async function denials(): Promise<string[]> {
+  return (await manifests()).flatMap((m) => Object.values(m.denied))
+}
+
+function capabilityTable(all: readonly StoreManifest[]): string[] {
+  const names = [...new Set(all.flatMap((m) => Object.keys(m.capabilities)))]
+  type Capability = keyof StoreManifest['capabilities']
+  const row = (m: StoreManifest): string => {
+    const yes = names.map((name) => (m.capabilities[name as Capability] ? 'yes' : 'no'))
+    const schemes = m.schemes.map((scheme) => `\`${scheme}:\``).join(', ')
+    const peers = Object.entries(m.peers).map(([peer, range]) => `\`${peer}\` ${range}`)
+    return `| ${m.name} | ${schemes} | ${yes.join(' | ')} | ${peers.join(', ') || 'none'} |`
+  }
+  return [
+    `| store | url | ${names.join(' | ')} | optional drivers |`,
+    `|---|---|${names.map(() => '---|').join('')}---|`,
+    ...all.map(row),
+    '',
+    ...all.flatMap((m) =>
+      Object.entries(m.denied).map(([name, why]) => `- ${m.name}, no ${name}: ${why}`),
+    ),
+  ]
+}
+
+function caseTable(adapters: readonly string[], results: readonly ContractResult[]): string[] {
+  const marks = { passed: 'holds', failed: 'FAILS', skipped: 'n/a' }
+  const names = [...new Set(results.map((r) => r.name))].sort()
+  const cell = (name: string, adapter: string): string => {
+    const found = results.find((r) => r.name === name && r.adapter === adapter)
+    return found === undefined ? '-' : marks[found.state]
+  }
+  return [
+    `| case | ${adapters.join(' | ')} |`,
+    `|---|${adapters.map(() => '---|').join('')}`,
+    ...names.map((name) => {
+      const cells = adapters.map((adapter) => cell(name, adapter))
+      return `| ${name.replaceAll('|', '\\|')} | ${cells.join(' | ')} |`
+    }),
+  ]
+}
+
+/** The text of docs/adapters.md: what the manifests say and what the contract run has shown. */
+export function adapterPage(
+  all: readonly StoreManifest[],
+  results: readonly ContractResult[],
+): string {
+  const adapters = all.map((m) => m.name)
+  return [
+    '# Stores and what they can do',
+    '',
+    '<!-- Written by "npm run adapters" from the manifests and a run of the contract. -->',
+    '',
+    'The same calls work on every store. What one cannot do, it says in its manifest, and such a',
+    'call fails with `CAPABILITY_MISSING` instead of doing something else.',
+    '',
+    ...capabilityTable(all),
+    '',
+    '## The contract, case by case',
+    '',
+    '"holds": the case ran on this store and passed. "n/a": the store denies the capability that',
+    'the case needs. A store that is not listed can run the same cases: `eventuali/testing`.',
+    '',
+    ...caseTable(adapters, results),
+    '',
+  ].join('\n')
+}
+
+/** Compares the committed page with a contract run, as a suite of one test. */
+export async function adapterTableTally(results: readonly ContractResult[]): Promise<Tally> {
+  const tally = { suite: 'adapters', skips: [], seconds: 0 }
+  const committed = existsSync(page) ? readFileSync(page, 'utf8') : ''
+  if (committed === adapterPage(await manifests(), results)) {
+    return { ...tally, passed: 1, failures: [] }
+  }
+  const failure = `${page} is not what the manifests and this run say; "npm run adapters"`
+  return { ...tally, passed: 0, failures: [failure] }
+}
+
+if (import.meta.main) {
+  const unit = await vitestSuite('contract', ['unit'], process.execPath, 900_000)
+  writeFileSync(page, adapterPage(await manifests(), unit.contract ?? []))
+  console.log(`${page}: ${unit.contract?.length ?? 0} results`)
+  process.exitCode = unit.failures.length > 0 ? 1 : 0
+}

@@ -1,0 +1,70 @@
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { run } from './run.ts'
+import type { Tally } from './tally.ts'
+
+const minute = 60_000
+
+/** Projects of vitest.config.ts, run on the Node at `node`. */
+export async function vitestSuite(
+  suite: string,
+  projects: readonly string[],
+  node: string,
+  timeoutMs: number,
+): Promise<Tally> {
+  const file = resolve('.tmp', `tally-${suite}.json`)
+  rmSync(file, { force: true })
+  const chosen = projects.flatMap((project) => ['--project', project])
+  const reporters = ['--reporter=default', '--reporter=./tools/tally-reporter.ts']
+  const { exitCode, seconds } = await run(
+    node,
+    ['node_modules/vitest/vitest.mjs', 'run', '--passWithNoTests', ...chosen, ...reporters],
+    { timeoutMs, env: { EVENTUALI_TALLY: file }, show: true },
+  )
+  if (!existsSync(file)) {
+    return { suite, passed: 0, failures: ['vitest ended early'], skips: [], seconds }
+  }
+  const tally = JSON.parse(readFileSync(file, 'utf8')) as Tally
+  // Belt and braces: a run that vitest calls failed is never reported as all passed.
+  const silent = exitCode !== 0 && tally.failures.length === 0
+  const failures = silent ? [`vitest ended with code ${exitCode}`] : tally.failures
+  return { ...tally, suite, failures, seconds }
+}
+
+/** The type tests: each x.test-d.ts is a test; other files only count when they do not compile. */
+export async function typeSuite(): Promise<Tally> {
+  const files = globSync('packages/*/src/**/*.test-d.ts')
+  const tsc = ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.check.json', '--pretty', 'false']
+  const { exitCode, output, seconds } = await run(process.execPath, tsc, { timeoutMs: 5 * minute })
+  const complaints = output.split('\n').filter((line) => /^[^ ].*error TS\d+/.test(line))
+  if (exitCode !== 0) process.stdout.write(output)
+  if (exitCode !== 0 && complaints.length === 0) complaints.push(`tsc ended with ${exitCode}`)
+  const bad = new Set(complaints.map((line) => line.replace(/\(\d+,\d+\).*/, '')))
+  const passed = files.filter((file) => !bad.has(file)).length
+  const failures = complaints.map((line) => line.slice(0, 300))
+  return { suite: 'types', passed, failures, skips: [], seconds }
+}
+
+/** Runs each examples/NAME/main.ts in an empty folder; it passes when it ends well. */
+export async function exampleSuite(): Promise<Tally> {
+  const started = performance.now()
+  const failures: string[] = []
+  const mains = globSync('examples/*/main.ts').sort()
+  for (const main of mains) {
+    const cwd = mkdtempSync(join(tmpdir(), 'eventuali-example-'))
+    try {
+      const { exitCode, output } = await run(process.execPath, [resolve(main)], {
+        timeoutMs: 5 * minute,
+        cwd,
+      })
+      if (exitCode === 0) continue
+      failures.push(`${main} ended with code ${exitCode}`)
+      process.stdout.write(`${main}:\n${output}\n`)
+    } finally {
+      rmSync(cwd, { recursive: true, force: true })
+    }
+  }
+  const seconds = (performance.now() - started) / 1000
+  return { suite: 'examples', passed: mains.length - failures.length, failures, skips: [], seconds }
+}

@@ -1,0 +1,56 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, relative } from 'node:path'
+import type { Reporter, TestModule, Vitest } from 'vitest/node'
+import type { ContractResult, Skip, Tally } from './tally.ts'
+
+const contractFile = /\/stores\/([^/]+)\/[^/]*contract[^/]*\.test\.ts$/
+
+interface Counts {
+  passed: number
+  failures: string[]
+  skips: Skip[]
+  contract: ContractResult[]
+}
+
+function countModule(module: TestModule, counts: Counts): void {
+  const file = relative(process.cwd(), module.moduleId)
+  // A file that cannot be loaded, or a hook that fails, runs no test: it must not look like a pass.
+  for (const error of module.errors()) counts.failures.push(`${file}: ${error.message}`)
+  for (const suite of module.children.allSuites()) {
+    for (const error of suite.errors()) {
+      counts.failures.push(`${file} > ${suite.fullName}: ${error.message}`)
+    }
+  }
+  const adapter = contractFile.exec(module.moduleId)?.[1]
+  for (const test of module.children.allTests()) {
+    const result = test.result()
+    const name = `${file} > ${test.fullName}`
+    const why = result.state === 'skipped' ? (result.note ?? 'no reason given') : ''
+    if (result.state === 'passed') counts.passed++
+    else if (result.state === 'skipped') counts.skips.push({ name, why })
+    else counts.failures.push(result.state === 'failed' ? name : `${name} (did not run)`)
+    if (adapter === undefined) continue
+    const state = result.state === 'pending' ? 'failed' : result.state
+    counts.contract.push({ adapter, name: test.name, state, why })
+  }
+}
+
+/** Writes the counts of a vitest run, with the reasons of skips, to $EVENTUALI_TALLY. */
+export default class TallyReporter implements Reporter {
+  #vitest: Vitest | undefined
+
+  onInit(vitest: Vitest): void {
+    this.#vitest = vitest
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly { message: string }[]): void {
+    const file = process.env.EVENTUALI_TALLY
+    if (file === undefined || this.#vitest === undefined) return
+    const counts: Counts = { passed: 0, failures: [], skips: [], contract: [] }
+    for (const module of modules) countModule(module, counts)
+    for (const error of unhandled) counts.failures.push(`unhandled: ${error.message}`)
+    const tally: Tally = { suite: '', seconds: 0, ...counts }
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, JSON.stringify(tally))
+  }
+}

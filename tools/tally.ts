@@ -1,0 +1,68 @@
+/** One test that did not run, and why. */
+export interface Skip {
+  readonly name: string
+  readonly why: string
+}
+
+/** One case of a contract on one adapter. */
+export interface ContractResult {
+  readonly adapter: string
+  readonly name: string
+  readonly state: 'passed' | 'failed' | 'skipped'
+  readonly why: string
+}
+
+/** What came of one suite. */
+export interface Tally {
+  readonly suite: string
+  readonly passed: number
+  /** Names of what failed. */
+  readonly failures: readonly string[]
+  readonly skips: readonly Skip[]
+  readonly seconds: number
+  readonly contract?: readonly ContractResult[]
+}
+
+/**
+ * The skips that hide something: all but those that an adapter's manifest denies by capability.
+ *
+ * @param denials the reasons in all manifests
+ */
+export function hidingSkips(skips: readonly Skip[], denials: readonly string[]): readonly Skip[] {
+  return skips.filter((skip) => !denials.some((denial) => skip.why.includes(denial)))
+}
+
+/** Where CI looks: a skip that no manifest explains counts as a failure there. */
+export function asSeenByCi(tally: Tally, denials: readonly string[]): Tally {
+  const hiding = hidingSkips(tally.skips, denials)
+  return {
+    ...tally,
+    skips: tally.skips.filter((skip) => !hiding.includes(skip)),
+    failures: [...tally.failures, ...hiding.map((s) => `${s.name} (skipped in CI: ${s.why})`)],
+  }
+}
+
+/** The one line that programs read: `N passed, N failed, N skipped`. */
+export function sumLine(tallies: readonly Tally[]): string {
+  const sum = (count: (tally: Tally) => number): number =>
+    tallies.reduce((total, tally) => total + count(tally), 0)
+  const passed = sum((t) => t.passed)
+  const failed = sum((t) => t.failures.length)
+  return `${passed} passed, ${failed} failed, ${sum((t) => t.skips.length)} skipped`
+}
+
+/** The part for people above that line: a row for each suite, then what failed and what did not run. */
+export function report(tallies: readonly Tally[]): string {
+  const lines: string[] = ['']
+  for (const t of tallies) {
+    const counts = `${t.passed} passed, ${t.failures.length} failed, ${t.skips.length} skipped`
+    lines.push(`${t.suite.padEnd(10)} ${t.seconds.toFixed(1).padStart(7)} s   ${counts}`)
+  }
+  for (const t of tallies) {
+    for (const skip of t.skips) lines.push(`SKIPPED ${t.suite}: ${skip.name}\n        ${skip.why}`)
+  }
+  for (const t of tallies) {
+    for (const failure of t.failures) lines.push(`FAILED  ${t.suite}: ${failure}`)
+  }
+  return lines.join('\n')
+}

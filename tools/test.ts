@@ -1,0 +1,35 @@
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { adapterTableTally, denials } from './adapters.ts'
+import { exampleSuite, typeSuite, vitestSuite } from './suites.ts'
+import { asSeenByCi, report, sumLine, type Tally } from './tally.ts'
+
+const minute = 60_000
+const { values } = parseArgs({ options: { line: { type: 'string', default: '24' } } })
+
+/** Everything, on the Node that the workspace is pinned to. */
+async function allSuites(): Promise<Tally[]> {
+  const node = process.execPath
+  const unit = await vitestSuite('unit', ['unit', 'tools'], node, 15 * minute)
+  return [
+    unit,
+    await adapterTableTally(unit.contract ?? []),
+    await typeSuite(),
+    await exampleSuite(),
+    // Last and alone: these measure delays.
+    await vitestSuite('process', ['process'], node, 25 * minute),
+  ]
+}
+
+/** What the floor of line 22 must hold: the unit and contract tests. */
+async function floorSuites(): Promise<Tally[]> {
+  const node = resolve('node_modules/node-22/bin/node')
+  return [await vitestSuite('unit-22', ['unit'], node, 15 * minute)]
+}
+
+const raw = values.line === '22' ? await floorSuites() : await allSuites()
+const reasons = await denials()
+const tallies = process.env.CI === 'true' ? raw.map((tally) => asSeenByCi(tally, reasons)) : raw
+console.log(report(tallies))
+console.log(sumLine(tallies))
+process.exitCode = tallies.some((tally) => tally.failures.length > 0) ? 1 : 0
