@@ -34,7 +34,7 @@ test('in CI a skip that no manifest explains is a failure', () => {
   expect(seen.failures).toEqual(['a', 'c (skipped in CI: no server)'])
 })
 
-test('the reporter counts passes, failures, skips with reasons, and files that do not load', async () => {
+test('the reporter counts passes, failures, skips and files that do not load', async () => {
   const config = `export default { test: { include: ['**/*.test.js'], root: '${folder}' } }`
   writeFileSync(join(folder, 'vitest.config.js'), config)
   writeFileSync(

@@ -51,7 +51,7 @@ export function sumLine(tallies: readonly Tally[]): string {
   return `${passed} passed, ${failed} failed, ${sum((t) => t.skips.length)} skipped`
 }
 
-/** The part for people above that line: a row for each suite, then what failed and what did not run. */
+/** The part for people above that line: each suite, then what failed and what did not run. */
 export function report(tallies: readonly Tally[]): string {
   const lines: string[] = ['']
   for (const t of tallies) {

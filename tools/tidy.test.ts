@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { checkPublicExports } from './public-exports.ts'
+import { checkLock, checkPeers, entriesOf } from './tidy.ts'
+import { checkSource, checkText } from './tidy-source.ts'
+
+const file = 'packages/eventuali/src/model/order.ts'
+const lines = (count: number, line = 'f()'): string => `${line}\n`.repeat(count)
+const rules = (text: string, name = file): string[] => [
+  ...new Set(checkSource(name, text).map((complaint) => complaint.rule)),
+]
+
+test('a healthy file has nothing to mend', () => {
+  expect(checkSource(file, '/** Adds. */\nexport const add = (a: number) => a + 1\n')).toEqual([])
+})
+
+test('a file over the habit is noted, one over the limit is an error', () => {
+  expect(checkSource(file, lines(300))).toEqual([])
+  expect(checkSource(file, lines(301))[0]).toMatchObject({ rule: 'file-length', note: true })
+  expect(checkSource(file, lines(501))[0]).toMatchObject({ rule: 'file-length', note: false })
+})
+
+test('a long function is found in each of its shapes', () => {
+  for (const head of ['function a()', 'const a = () =>', 'class A { a()']) {
+    const tail = head.startsWith('class') ? '}}' : '}'
+    expect(rules(`${head} {\n${lines(68)}${tail}\n`), head).toEqual([])
+    expect(rules(`${head} {\n${lines(69)}${tail}\n`), head).toEqual(['function-length'])
+  }
+  expect(rules(`describe('x', () => {\n${lines(90)}})\n`)).toEqual([])
+})
+
+test('a wide line is found, unless a text cannot be broken', () => {
+  const wide = 'x'.repeat(101)
+  expect(rules(`// ${wide}\n`)).toEqual(['line-width'])
+  expect(rules(`f(${wide})\n`)).toEqual(['line-width'])
+  expect(rules(`f('${wide}')\n`)).toEqual([])
+  expect(rules(`// https://${wide}\n`)).toEqual([])
+})
+
+test.each(['utils.ts', 'util.test.ts', 'helpers.ts', 'common.mjs', 'types.ts', 'orderLine.ts'])(
+  '%s is no name for a file',
+  (name) => {
+    expect(rules('f()\n', `packages/cli/src/${name}`)).toEqual(['file-name'])
+  },
+)
+
+test('open ends need an issue number', () => {
+  const word = ['FIX', 'ME'].join('')
+  expect(checkText(file, `// ${word}: later`)).toMatchObject([{ rule: 'marker', line: 1 }])
+  expect(checkText(file, `// ${word} #12: later`)).toEqual([])
+})
+
+test('paths of one machine are found', () => {
+  for (const top of ['home/ada', 'root/x', 'Users/ada']) {
+    expect(checkText('README.md', `see /${top}/data`)).toMatchObject([{ rule: 'machine-path' }])
+  }
+  expect(checkText('README.md', 'see docs/work/flow.md')).toEqual([])
+})
+
+test('imports hidden in types and doors without names are found', () => {
+  expect(rules(`type A = import('./a.ts').A\n`)).toEqual(['import-type'])
+  expect(rules(`export * from './a.ts'\n`)).toEqual(['export-all'])
+})
+
+test('time and chance that were not handed in are found, outside the kernel and tests', () => {
+  for (const text of ['Date.now()\n', 'new Date()\n', 'Math.random()\n']) {
+    expect(rules(text)).toEqual(['seed'])
+    expect(rules(text, 'packages/eventuali/src/kernel/clock.ts')).toEqual([])
+    expect(rules(text, 'packages/eventuali/src/model/order.test.ts')).toEqual([])
+  }
+  expect(rules('new Date(5)\n')).toEqual([])
+})
+
+test('peers are what the manifests name: ranges, both ways, optional', () => {
+  const optional = { peerDependenciesMeta: { pg: { optional: true } } }
+  const wanted = { pg: '^8.0.0' }
+  const check = (peerDependencies: Record<string, string>, meta = optional): string[] =>
+    checkPeers('package.json', { peerDependencies, ...meta }, wanted).map((c) => c.what)
+  expect(check({ pg: '^8.0.0' })).toEqual([])
+  expect(check({ pg: '^7.0.0' })).toEqual(['pg should be ^8.0.0, is ^7.0.0'])
+  expect(check({})).toEqual(['pg should be ^8.0.0, is missing'])
+  expect(check({ pg: '^8.0.0', redis: '1' })).toContain('no manifest names redis')
+  expect(
+    checkPeers('package.json', { peerDependencies: wanted }, wanted).map((c) => c.what),
+  ).toEqual(['pg is not optional'])
+})
+
+test('the lock file names no host', () => {
+  const host = '  "resolved": "https://registry.example/x.tgz",'
+  expect(checkLock('package-lock.json', host)).toMatchObject([{ rule: 'registry-host' }])
+  expect(checkLock('package-lock.json', '  "resolved": "packages/cli",')).toEqual([])
+})
+
+test('a public name needs a doc comment, a callable one an example', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'eventuali-tidy-'))
+  const write = (name: string, text: string): void => writeFileSync(join(folder, name), text)
+  write('index.ts', `export { bare, told, shown, type Shape } from './all.ts'\n`)
+  write(
+    'all.ts',
+    [
+      'export function bare() {}',
+      '/** Told. */\nexport const told = 1',
+      '/**\n * Shown.\n *\n * @example\n * ```ts\n * shown()\n * ```\n */\nexport const shown = 2',
+      '/** A shape. */\nexport interface Shape {}',
+      'export const notPublic = 3',
+    ].join('\n'),
+  )
+  try {
+    expect(checkPublicExports([join(folder, 'index.ts')]).map((c) => c.what)).toEqual([
+      'public bare has no doc comment',
+      'public told has no @example',
+    ])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('entries of a package are found behind its exports', () => {
+  const exports = {
+    '.': { types: './dist/index.d.ts', default: './dist/index.js' },
+    './package.json': './package.json',
+  }
+  expect(entriesOf('packages/x', { exports })).toEqual(['packages/x/src/index.ts'])
+})
