@@ -408,3 +408,11 @@ export class ImportLineError extends EventualiError {
     this.line = line
   }
 }
+
+/** The source of an import cannot be read to its end: no such file, a broken .gz, a cut array. */
+export class ImportSourceError extends EventualiError {
+  readonly code = 'IMPORT_SOURCE_FAILED'
+  constructor(name: string, reason: string, options?: ErrorOptionsWithCause) {
+    super(`cannot read ${name}: ${reason}; give a readable file of NDJSON or a JSON array`, options)
+  }
+}

@@ -1,4 +1,31 @@
 export {
+  type AggregateDefinition,
+  type Command,
+  type CommandContext,
+  type CommandOutput,
+  type Commands,
+  defineAggregate,
+  type EvolveHandlers,
+  evolveOne,
+  streamOf,
+} from './aggregate.ts'
+export {
+  Aggregate,
+  type AggregateClass,
+  type AppliedEvent,
+  type AppliedFrom,
+  type AppliedOf,
+  bindAggregate,
+  type ClassCommandName,
+  type ClassCommands,
+  type ClassDefinition,
+  definitionOfClass,
+  type Handlers,
+  isAggregateClass,
+  type PendingEvent,
+  takePending,
+} from './aggregate-class.ts'
+export {
   assertJson,
   checksumOf,
   decodeRow,
@@ -10,6 +37,26 @@ export {
   rowIsIntact,
   type StoredRow,
 } from './codec.ts'
+export {
+  type CheckedQueryItem,
+  checkedQuery,
+  composeDecisions,
+  type Decision,
+  type DecisionContext,
+  type DecisionEntry,
+  type DecisionHandlers,
+  type DecisionModel,
+  type DecisionOutput,
+  type DecisionPart,
+  type DecisionQuery,
+  defineDecision,
+  defineDecisionModel,
+  type EventsOfModels,
+  type InputOfModels,
+  matchesQuery,
+  type NamedModels,
+  type StatesOfModels,
+} from './decision.ts'
 export {
   AppendConditionError,
   CapabilityError,
@@ -24,6 +71,7 @@ export {
   type ExpectedVersion,
   IdempotencyConflictError,
   ImportLineError,
+  ImportSourceError,
   InvalidArgumentError,
   InvalidNameError,
   LogChangedError,
@@ -57,7 +105,31 @@ export {
   type RecordedEvent,
   systemEventTypes,
 } from './event.ts'
+export {
+  type AnyEventCreator,
+  type DetailedEvent,
+  defineEvents,
+  definitionOfCreator,
+  definitionOfEvent,
+  type EventCodec,
+  type EventCreator,
+  type EventCreators,
+  type EventDefinition,
+  type EventDetails,
+  type EventOptions,
+  type EventSpec,
+  type EventsOf,
+  event,
+  type OutputOf,
+  type RecordedFrom,
+  type RecordedOf,
+  type StorableSpecs,
+  type TypedEvent,
+  validateData,
+} from './event-definitions.ts'
+export { type EventRegistry, eventRegistry } from './event-registry.ts'
 export type { Json } from './json.ts'
+export type { JsonProblem } from './json-check.ts'
 export {
   assertEventId,
   assertStreamName,
@@ -65,4 +137,12 @@ export {
   assertTypeName,
   nameLengthMax,
 } from './names.ts'
+export { reject } from './reject.ts'
+export {
+  type EventSchema,
+  type SchemaInput,
+  type SchemaOutput,
+  type TypeOnly,
+  type,
+} from './standard-schema.ts'
 export type { StreamInfo, StreamState } from './stream.ts'
