@@ -1,3 +1,4 @@
+export { waitForPosition } from './caught-up.ts'
 export type { FeedBatch, FeedFilter, FeedLimits, FeedRuntime, FeedState } from './feed.ts'
 export { defaultFeedLimits, LogFeed } from './feed.ts'
 export {

@@ -1,0 +1,40 @@
+import type { Clock, IdSource, Random } from '../kernel/index.ts'
+import { StoreUrlError } from '../model/index.ts'
+import type { EventStore } from '../ports/index.ts'
+import type { OpenStoreSettings } from './open-options.ts'
+
+interface Sources {
+  readonly clock: Clock
+  readonly random: Random
+  readonly ids: IdSource
+}
+
+/** Opens the adapter that serves the url's scheme. Each is loaded only when it is asked for. */
+export async function openAdapter(
+  url: string,
+  settings: OpenStoreSettings,
+  sources: Sources,
+): Promise<EventStore> {
+  if (typeof url !== 'string') throw new StoreUrlError(String(url), 'is not a string')
+  const colon = url.indexOf(':')
+  switch (colon === -1 ? '' : url.slice(0, colon)) {
+    case 'memory': {
+      if (url !== 'memory:') throw new StoreUrlError(url, 'has a name, which memory: does not take')
+      const { openMemoryStore } = await import('../stores/memory/index.ts')
+      return openMemoryStore(sources)
+    }
+    case 'sqlite': {
+      const file = url.slice('sqlite:'.length)
+      if (file === '') throw new StoreUrlError(url, 'names no file')
+      const { openSqliteStore } = await import('../stores/sqlite/index.ts')
+      return openSqliteStore({ ...settings, ...sources, file })
+    }
+    case 'postgres':
+    case 'postgresql': {
+      const { openPostgresStore } = await import('../stores/postgres/index.ts')
+      return openPostgresStore({ ...settings, ...sources, url })
+    }
+    default:
+      throw new StoreUrlError(url, 'has no scheme that a store serves')
+  }
+}

@@ -1,0 +1,34 @@
+import type { Clock, IdSource, Random } from '../kernel/index.ts'
+
+/** Settings of `openStore`. Most stores need none of them. */
+export interface OpenStoreSettings {
+  /**
+   * `durable` (default): an acknowledged append survives the power. `relaxed`: it survives the
+   * process, a power cut may lose the last ones. By name only, never by accident.
+   */
+  readonly profile?: 'durable' | 'relaxed' | undefined
+  /** Opens the store for reading only. */
+  readonly readOnly?: boolean | undefined
+  /** SQLite: which driver. `node:sqlite` unless named otherwise. */
+  readonly driver?: 'node:sqlite' | 'better-sqlite3' | undefined
+  /** SQLite: an open connection of `node:sqlite` or better-sqlite3 to use instead of opening. */
+  readonly connection?: unknown
+  /** Postgres: a `pg` Pool to use instead of making one; it stays yours to end. */
+  readonly pool?: unknown
+  /** Postgres: the schema with the tables; `eventuali` when left out. */
+  readonly schema?: string | undefined
+  /** Postgres: a direct url for LISTEN, when `url` goes through a transaction pooler. */
+  readonly listenUrl?: string | undefined
+  /** Postgres: connections in the pool, at most. */
+  readonly poolSize?: number | undefined
+  /** Milliseconds after which a call that has no `timeoutMs` of its own gives up; 30,000. */
+  readonly timeoutMs?: number | undefined
+  /** Tries after a conflict, for commands and decisions; 8. */
+  readonly conflictRetryCountMax?: number | undefined
+  /** For repeatable runs: the source of time. */
+  readonly clock?: Clock | undefined
+  /** For repeatable runs: the source of chance. */
+  readonly random?: Random | undefined
+  /** For repeatable runs: the source of event ids. */
+  readonly ids?: IdSource | undefined
+}

@@ -1,0 +1,153 @@
+import { categoryOf, type RecordedEvent, type StreamInfo } from '../model/index.ts'
+import type { CallOptions, EventStore } from '../ports/index.ts'
+
+/** Something that does not hold. */
+export interface VerifyProblem {
+  readonly kind: 'storage' | 'order' | 'version' | 'id' | 'count' | 'name'
+  readonly position?: number | undefined
+  readonly stream?: string | undefined
+  readonly reason: string
+}
+
+/** The result of `store.verify()`. */
+export interface VerifyReport {
+  readonly ok: boolean
+  readonly events: number
+  readonly streams: number
+  /** The first ones found; see `problemCount` for how many there are. */
+  readonly problems: readonly VerifyProblem[]
+  readonly problemCount: number
+}
+
+/** Options of `store.verify`. */
+export interface VerifyOptions extends CallOptions {
+  /** Problems kept in the report; 1,000 when left out. The rest is counted. */
+  readonly problemCountMax?: number | undefined
+  /** Called after each page with the number of events seen so far. */
+  readonly onProgress?: ((events: number) => void) | undefined
+}
+
+// Ids are checked in windows of this many events of one stream, so that memory stays bounded.
+const ID_WINDOW = 100_000
+
+class Findings {
+  readonly kept: VerifyProblem[] = []
+  count = 0
+  readonly #countMax: number
+
+  constructor(countMax: number) {
+    this.#countMax = countMax
+  }
+
+  add(problem: VerifyProblem): void {
+    this.count++
+    if (this.kept.length < this.#countMax) this.kept.push(problem)
+  }
+}
+
+/**
+ * Proves what the log promises, reading it twice: once in log order (positions grow, each event
+ * belongs to a stream that exists), once stream by stream (versions are dense from the first kept
+ * one, positions grow with versions, ids are unique, heads agree), beside the adapter's own check
+ * of pages, indexes and checksums. Memory is bounded by the page and the id window.
+ */
+export async function verifyLog(
+  store: EventStore,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
+  const findings = new Findings(options.problemCountMax ?? 1000)
+  for await (const fault of store.faults(options)) findings.add({ kind: 'storage', ...fault })
+  // Appends may go on meanwhile: both passes count up to the position that is the newest now.
+  const { newest } = await store.positions(options)
+  const inLog = await verifyOrder(store, newest, findings, options)
+  const { events, streams } = await verifyStreams(store, newest, findings, options)
+  if (inLog !== events) {
+    findings.add({
+      kind: 'count',
+      reason: `the log has ${inLog} events, its streams have ${events} together`,
+    })
+  }
+  const { kept: problems, count: problemCount } = findings
+  return { ok: problemCount === 0, events, streams, problems, problemCount }
+}
+
+async function verifyOrder(
+  store: EventStore,
+  upTo: number,
+  findings: Findings,
+  options: VerifyOptions,
+): Promise<number> {
+  let last = 0
+  let events = 0
+  const query = { direction: 'forward', upTo, includeArchived: true } as const
+  for await (const page of store.readLog(query, options)) {
+    for (const event of page) {
+      const { position, stream } = event
+      if (position <= last) {
+        findings.add({ kind: 'order', position, stream, reason: `comes after ${last} in the log` })
+      }
+      last = position
+    }
+    events += page.length
+    options.onProgress?.(events)
+  }
+  return events
+}
+
+async function verifyStreams(
+  store: EventStore,
+  upTo: number,
+  findings: Findings,
+  options: VerifyOptions,
+): Promise<{ events: number; streams: number }> {
+  let events = 0
+  let streams = 0
+  for await (const page of store.streams({}, options)) {
+    for (const head of page) {
+      streams++
+      if (head.category !== categoryOf(head.stream)) {
+        findings.add({ kind: 'name', stream: head.stream, reason: `has category ${head.category}` })
+      }
+      events += await verifyStream(store, head, upTo, findings, options)
+    }
+  }
+  return { events, streams }
+}
+
+async function verifyStream(
+  store: EventStore,
+  head: StreamInfo,
+  upTo: number,
+  findings: Findings,
+  options: VerifyOptions,
+): Promise<number> {
+  const { stream } = head
+  let expected = head.firstVersion
+  let lastPosition = 0
+  let count = 0
+  let ids = new Set<string>()
+  const check = ({ version, position, id }: RecordedEvent) => {
+    if (version !== expected) {
+      const reason = `has version ${version} where ${expected} belongs`
+      findings.add({ kind: 'version', position, stream, reason })
+    }
+    if (position <= lastPosition) {
+      const reason = `version ${version} has a position at or below its predecessor's`
+      findings.add({ kind: 'order', position, stream, reason })
+    }
+    if (ids.size >= ID_WINDOW) ids = new Set()
+    if (ids.has(id))
+      findings.add({ kind: 'id', position, stream, reason: `id ${id} is there twice` })
+    ids.add(id)
+    expected = version + 1
+    lastPosition = position
+    if (position <= upTo) count++
+  }
+  const query = { stream, to: head.version, direction: 'forward' } as const
+  for await (const page of store.readStream(query, options)) for (const event of page) check(event)
+  if (expected !== head.version + 1) {
+    const reason = `its head says version ${head.version}, its last event is ${expected - 1}`
+    findings.add({ kind: 'version', stream, reason })
+  }
+  return count
+}

@@ -1,0 +1,179 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { seededRandom, systemClock } from '../kernel/index.ts'
+import { ConnectionError, type RecordedEvent } from '../model/index.ts'
+import type { EventStore, NewEvent } from '../ports/index.ts'
+import { openMemoryStore } from '../stores/memory/index.ts'
+import {
+  type BatchHandler,
+  type EventHandler,
+  type SubscribeOptions,
+  Subscription,
+  waitForPosition,
+} from './index.ts'
+
+let serial = 0
+const newEvent = (type: string, tags: readonly string[] = []): NewEvent => ({
+  ...{ id: `e${++serial}`, idGiven: false, type, data: { n: serial }, metadata: {} },
+  ...{ time: 0, schemaVersion: 1, tags },
+})
+
+async function append(store: EventStore, stream: string, ...types: string[]): Promise<void> {
+  const events = types.map((type) => newEvent(type))
+  await store.append({ entries: [{ stream, expectedVersion: 'any', events }] })
+}
+
+function subscribe(
+  store: Pick<EventStore, 'readLog' | 'positions' | 'watch'>,
+  options: SubscribeOptions,
+  handler?: EventHandler<RecordedEvent> | BatchHandler<RecordedEvent>,
+): Subscription {
+  return new Subscription<RecordedEvent>(store, options, handler, {
+    clock: systemClock,
+    random: seededRandom(1),
+    map: (events) => events,
+    onEnd: () => {},
+  })
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !holds(); i++) await wait(5)
+  expect(holds()).toBe(true)
+}
+
+describe('Subscription', () => {
+  it('delivers what is there and what comes, in order and once', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', 'A', 'B')
+    const seen: string[] = []
+    const subscription = subscribe(store, {}, (event) => seen.push(event.type))
+    await until(() => seen.length === 2)
+    await append(store, 'b-1', 'C')
+    await until(() => seen.length === 3)
+    await subscription.stop()
+    expect(seen).toEqual(['A', 'B', 'C'])
+    expect(subscription.state).toBe('stopped')
+    expect(subscription.position).toBe(3)
+  })
+
+  it('starts after a position and filters by category, type and tag', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', 'A', 'B')
+    await append(store, 'b-1', 'A')
+    const seen: string[] = []
+    const options = { after: 1, categories: ['b'], types: ['A'] }
+    const subscription = subscribe(store, options, (event) => seen.push(event.stream))
+    await until(() => subscription.position === 3)
+    expect(seen).toEqual(['b-1'])
+    await subscription.stop()
+  })
+
+  it('hands over batches of at most maxBatch', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', 'A', 'B', 'C', 'D', 'E')
+    const sizes: number[] = []
+    const handler = { batch: (events: readonly unknown[]) => sizes.push(events.length) }
+    const subscription = subscribe(store, {}, { ...handler, maxBatch: 2 })
+    await until(() => subscription.position === 5)
+    expect(sizes).toEqual([2, 2, 1])
+    await subscription.stop()
+  })
+
+  it('holds while paused and goes on after resume', async () => {
+    const store = await openMemoryStore()
+    const seen: string[] = []
+    const subscription = subscribe(store, {}, (event) => seen.push(event.type))
+    await until(() => subscription.state === 'live')
+    subscription.pause()
+    await append(store, 'a-1', 'A')
+    await wait(30)
+    expect(seen).toEqual([])
+    expect(subscription.state).toBe('paused')
+    subscription.resume()
+    await until(() => seen.length === 1)
+    await subscription.stop()
+  })
+
+  it('stop waits for the handler at work and hands over nothing more', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', 'A', 'B')
+    const entered = Promise.withResolvers<void>()
+    const leave = Promise.withResolvers<void>()
+    const seen: string[] = []
+    const subscription = subscribe(store, {}, async (event) => {
+      entered.resolve()
+      await leave.promise
+      seen.push(event.type)
+    })
+    await entered.promise
+    const stopped = subscription.stop()
+    leave.resolve()
+    await stopped
+    expect(seen).toEqual(['A'])
+    expect(subscription.position).toBe(1)
+  })
+
+  it('fails with the error of its handler and remembers how far it came', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', 'A', 'B')
+    const subscription = subscribe(store, {}, (event) => {
+      if (event.type === 'B') throw new Error('boom')
+    })
+    await expect(subscription.done).rejects.toThrow('boom')
+    expect(subscription.state).toBe('failed')
+    expect(subscription.position).toBe(1)
+  })
+
+  it('reads again by itself after a retryable error, skipping nothing', async () => {
+    const store = await openMemoryStore()
+    let failures = 3
+    const flaky = {
+      readLog: store.readLog.bind(store),
+      watch: store.watch.bind(store),
+      positions: async () => {
+        if (failures-- > 0) throw new ConnectionError('planted')
+        return store.positions()
+      },
+    }
+    await append(store, 'a-1', 'A')
+    const seen: string[] = []
+    const subscription = subscribe(flaky, {}, (event) => seen.push(event.type))
+    await until(() => seen.length === 1)
+    await subscription.stop()
+  })
+
+  it('ends the iteration when it is stopped or aborted', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', 'A')
+    const abort = new AbortController()
+    const seen: string[] = []
+    for await (const event of subscribe(store, { signal: abort.signal })) {
+      seen.push(event.type)
+      if (seen.length === 1) await append(store, 'a-1', 'B')
+      else abort.abort()
+    }
+    expect(seen).toEqual(['A', 'B'])
+  })
+
+  it('refuses a second consumer', async () => {
+    const store = await openMemoryStore()
+    const subscription = subscribe(store, {}, () => {})
+    const read = async () => {
+      for await (const _ of subscription) break
+    }
+    await expect(read()).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+    await subscription.stop()
+  })
+})
+
+describe('waitForPosition', () => {
+  it('resolves once the position is safe, and times out otherwise', async () => {
+    const store = await openMemoryStore()
+    const waiting = waitForPosition(store, 1, systemClock, { timeoutMs: 5000 })
+    await append(store, 'a-1', 'A')
+    expect(await waiting).toBe(1)
+    await expect(waitForPosition(store, 9, systemClock, { timeoutMs: 30 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+    })
+  })
+})
