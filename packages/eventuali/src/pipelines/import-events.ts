@@ -1,0 +1,195 @@
+import { type Clock, type Random, systemClock, systemRandom } from '../kernel/index.ts'
+import { ImportLineError, InvalidArgumentError } from '../model/index.ts'
+import {
+  type ImportBatch,
+  type ImportItem,
+  LineReader,
+  readBatches,
+  type SkippedLine,
+  splitSource,
+} from './import-lines.ts'
+import { type ImportSource, openSource, sourceNameOf } from './source.ts'
+import { type ImportTarget, isContentError, storeItems, unstorableItems } from './store-batch.ts'
+
+/** How far an import has come; everything counted is stored durably. */
+export interface ImportProgress {
+  /** Events stored by this run. */
+  readonly events: number
+  /** Events that the store had already. */
+  readonly duplicates: number
+  readonly skipped: number
+  /** Bytes read from the source, packed ones of a packed source. */
+  readonly bytesRead: number
+}
+
+/** Options of an import. */
+export interface ImportOptions {
+  /** Lines in one atomic append; 1,000 when left out, 10,000 at most. */
+  readonly batchCountMax?: number | undefined
+  /** Goes on after lines that are not events, and reports them; otherwise the first one ends it. */
+  readonly skipInvalid?: boolean | undefined
+  /**
+   * Lines without an id get one made of this name, their stream, their place in it and their
+   * text. The file's name without folder and `.gz` when left out. Keep it the same to run again.
+   */
+  readonly sourceName?: string | undefined
+  /** Called after each batch. */
+  readonly onProgress?: ((progress: ImportProgress) => void) | undefined
+  /** Ends the import after the batch in flight; it then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  /** For repeatable runs: the source of time. */
+  readonly clock?: Clock | undefined
+  /** For repeatable runs: the source of chance. */
+  readonly random?: Random | undefined
+}
+
+/** What an import did. */
+export interface ImportResult {
+  /** Events stored by this run. */
+  readonly events: number
+  /** Events that the store had already. */
+  readonly duplicates: number
+  /** Streams that the source has events for. */
+  readonly streams: number
+  /** The first 1,000 lines that were skipped. */
+  readonly skipped: readonly SkippedLine[]
+  readonly skippedCount: number
+  readonly seconds: number
+  /** Events read and stored or recognised in a second. */
+  readonly eventsPerSecond: number
+}
+
+const batchCountDefault = 1000
+const batchCountLimit = 10_000
+// A batch of large events is cut short: two of them are in memory at a time.
+const batchBytesMax = 8 * 1024 * 1024
+const skippedKeptMax = 1000
+
+function batchCount(value: number | undefined): number {
+  const count = value ?? batchCountDefault
+  if (Number.isSafeInteger(count) && count >= 1 && count <= batchCountLimit) return count
+  throw new InvalidArgumentError('batchCountMax', `must be an integer from 1 to ${batchCountLimit}`)
+}
+
+/**
+ * Imports events from NDJSON (plain or gzip) or a JSON array of CloudEvents, streaming: memory is
+ * bounded by the streams of the source, not by its events. Each batch of lines is one atomic
+ * append that keeps the order of the lines, so nothing of a batch with a bad line is stored.
+ *
+ * Running it again stores nothing twice, after an interruption it goes on, with any batch size.
+ *
+ * Throws ImportLineError, ImportSourceError, IdempotencyConflictError, StreamArchivedError,
+ * StreamDeletedError, InvalidArgumentError, and what the store's `append` throws.
+ */
+export async function importEvents(
+  target: ImportTarget,
+  source: ImportSource,
+  options: ImportOptions = {},
+): Promise<ImportResult> {
+  const run = new ImportRun(target, source, options)
+  try {
+    return await run.go()
+  } finally {
+    run.close()
+  }
+}
+
+class ImportRun {
+  readonly #target: ImportTarget
+  readonly #options: ImportOptions
+  readonly #sources: { readonly clock: Clock; readonly random: Random }
+  readonly #source: ReturnType<typeof openSource>
+  readonly #reader: LineReader
+  readonly #batches: AsyncGenerator<ImportBatch>
+  readonly #startedMs: number
+  readonly #skipped: SkippedLine[] = []
+  #skippedCount = 0
+  #events = 0
+  #duplicates = 0
+
+  constructor(target: ImportTarget, source: ImportSource, options: ImportOptions) {
+    const batchCountMax = batchCount(options.batchCountMax)
+    const name = options.sourceName ?? sourceNameOf(source)
+    const clock = options.clock ?? systemClock
+    this.#target = target
+    this.#options = options
+    this.#sources = { clock, random: options.random ?? systemRandom }
+    this.#source = openSource(source, name, options.signal)
+    this.#reader = new LineReader(name, () => clock.now())
+    const lines = splitSource(this.#source.chunks, name)
+    this.#batches = readBatches(lines, this.#reader, { batchCountMax, batchBytesMax })
+    this.#startedMs = clock.monotonic()
+  }
+
+  async go(): Promise<ImportResult> {
+    // The next batch is read while this one commits, but handed over only after it: positions
+    // follow the lines, and nothing may be stored behind a batch that failed.
+    let inFlight: Promise<void> = Promise.resolve()
+    try {
+      for await (const batch of this.#batches) {
+        await inFlight
+        this.#options.signal?.throwIfAborted()
+        inFlight = this.#store(batch)
+        // Its failure is met at the next `await`; until then it must not count as unhandled.
+        inFlight.catch(() => {})
+      }
+    } finally {
+      await inFlight
+    }
+    return this.#result()
+  }
+
+  close(): void {
+    this.#source.close()
+  }
+
+  async #store(batch: ImportBatch): Promise<void> {
+    if (batch.skipped.length > 0) this.#skip(batch.skipped)
+    if (batch.items.length > 0) await this.#storeItems(batch.items)
+    this.#options.onProgress?.({
+      events: this.#events,
+      duplicates: this.#duplicates,
+      skipped: this.#skippedCount,
+      bytesRead: this.#source.bytesRead(),
+    })
+  }
+
+  async #storeItems(items: readonly ImportItem[]): Promise<void> {
+    try {
+      const counts = await storeItems(this.#target, items, this.#sources)
+      this.#events += counts.events
+      this.#duplicates += counts.duplicates
+    } catch (error) {
+      if (!isContentError(error)) throw error
+      const bad = unstorableItems(items)
+      if (bad.length === 0) throw error
+      this.#skip(bad)
+      const badLines = new Set(bad.map(({ line }) => line))
+      const rest = items.filter(({ line }) => !badLines.has(line))
+      if (rest.length > 0) await this.#storeItems(rest)
+    }
+  }
+
+  #skip(lines: readonly SkippedLine[]): void {
+    const [first] = lines
+    if (this.#options.skipInvalid !== true && first !== undefined) {
+      throw new ImportLineError(first.line, first.reason)
+    }
+    this.#skippedCount += lines.length
+    this.#skipped.push(...lines.slice(0, skippedKeptMax - this.#skipped.length))
+  }
+
+  #result(): ImportResult {
+    const seconds = (this.#sources.clock.monotonic() - this.#startedMs) / 1000
+    const read = this.#events + this.#duplicates
+    return {
+      events: this.#events,
+      duplicates: this.#duplicates,
+      streams: this.#reader.streamCount,
+      skipped: this.#skipped,
+      skippedCount: this.#skippedCount,
+      seconds,
+      eventsPerSecond: seconds > 0 ? read / seconds : read,
+    }
+  }
+}

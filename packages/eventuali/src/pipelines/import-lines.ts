@@ -1,0 +1,155 @@
+import { uuidV5 } from '../kernel/index.ts'
+import { eventBytesMax } from '../model/index.ts'
+import type { NewEvent } from '../ports/index.ts'
+import { splitElements } from './elements.ts'
+import { type ImportedEvent, LineProblem, parseLine } from './event-line.ts'
+import { type SourceLine, splitLines } from './lines.ts'
+
+/** The longest line that is read: the largest event with room for the names around it. */
+export const lineBytesMax: number = eventBytesMax + 1024 * 1024
+
+/** An event that is ready to be appended, with the line it came from. */
+export interface ImportItem {
+  readonly line: number
+  readonly stream: string
+  readonly event: NewEvent
+}
+
+/** A line that is not an event. */
+export interface SkippedLine {
+  /** Counts from 1. */
+  readonly line: number
+  readonly reason: string
+}
+
+/** Consecutive lines that are stored together, or not at all. */
+export interface ImportBatch {
+  readonly items: readonly ImportItem[]
+  readonly skipped: readonly SkippedLine[]
+}
+
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf])
+const BRACKET = 0x5b
+
+/** Splits a source into lines, or into the elements of its array: its first character tells. */
+export async function* splitSource(
+  chunks: AsyncIterable<Buffer>,
+  name: string,
+): AsyncGenerator<readonly SourceLine[]> {
+  const iterator = chunks[Symbol.asyncIterator]()
+  let head: Buffer = Buffer.alloc(0)
+  let first: number | undefined
+  for (let result = await iterator.next(); result.done !== true; result = await iterator.next()) {
+    head = head.length === 0 ? result.value : Buffer.concat([head, result.value])
+    const start = startsWithMark(head) ? BYTE_ORDER_MARK.length : 0
+    // A chunk may end inside the mark; three bytes settle it.
+    if (head.length < BYTE_ORDER_MARK.length) continue
+    first = head.subarray(start).find((byte) => byte > 0x20)
+    if (first !== undefined || head.length > lineBytesMax) break
+  }
+  async function* whole(): AsyncGenerator<Buffer> {
+    yield startsWithMark(head) ? head.subarray(BYTE_ORDER_MARK.length) : head
+    yield* { [Symbol.asyncIterator]: () => iterator }
+  }
+  first ??= head.find((byte) => byte > 0x20)
+  if (first === BRACKET) yield* splitElements(whole(), name, lineBytesMax)
+  else yield* splitLines(whole(), lineBytesMax)
+}
+
+function startsWithMark(head: Buffer): boolean {
+  return head.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK)
+}
+
+/** How many lines and bytes make a batch. */
+export interface BatchBounds {
+  readonly batchCountMax: number
+  readonly batchBytesMax: number
+}
+
+/**
+ * Gives every line its event: what it says itself, and an id and a time where it says none. The
+ * derived id depends on the line's place in its own stream only, so it is the same in every run,
+ * whatever the size of batches. Memory grows with the streams of a source, not with its events.
+ */
+export class LineReader {
+  readonly #name: string
+  readonly #now: () => number
+  readonly #ordinals = new Map<string, number>()
+  readonly #streams = new Set<string>()
+
+  constructor(name: string, now: () => number) {
+    this.#name = name
+    this.#now = now
+  }
+
+  /** Streams that had an event so far. */
+  get streamCount(): number {
+    return this.#streams.size
+  }
+
+  read(source: SourceLine): ImportItem | SkippedLine {
+    const { line, text } = source
+    if (source.problem !== undefined) return { line, reason: source.problem }
+    const parsed = parseLine(text)
+    if (parsed instanceof LineProblem) {
+      // It keeps its place, so that the ids of later lines hold when it is mended.
+      if (parsed.stream !== undefined) this.#nextOrdinal(parsed.stream)
+      return { line, reason: parsed.reason }
+    }
+    const ordinal = this.#nextOrdinal(parsed.stream)
+    this.#streams.add(parsed.stream)
+    const event = this.#eventOf(parsed, ordinal, text)
+    return { line, stream: parsed.stream, event }
+  }
+
+  #nextOrdinal(stream: string): number {
+    const ordinal = this.#ordinals.get(stream) ?? 0
+    this.#ordinals.set(stream, ordinal + 1)
+    return ordinal
+  }
+
+  #eventOf(parsed: ImportedEvent, ordinal: number, text: string): NewEvent {
+    return {
+      // The id's own hash takes in the whole line; a file moved to Windows line ends is the same.
+      id: parsed.id ?? uuidV5(this.#name, parsed.stream, ordinal, text.trim()),
+      idGiven: true,
+      type: parsed.type,
+      data: parsed.data,
+      metadata: parsed.metadata,
+      time: parsed.time ?? this.#now(),
+      schemaVersion: parsed.schemaVersion,
+      tags: parsed.tags,
+    }
+  }
+}
+
+/** Whether a line could be read. */
+export function isItem(line: ImportItem | SkippedLine): line is ImportItem {
+  return 'event' in line
+}
+
+/** Reads lines into batches; which line goes where depends on the lines alone, never on time. */
+export async function* readBatches(
+  lines: AsyncIterable<readonly SourceLine[]>,
+  reader: LineReader,
+  bounds: BatchBounds,
+): AsyncGenerator<ImportBatch> {
+  let items: ImportItem[] = []
+  let skipped: SkippedLine[] = []
+  let bytes = 0
+  for await (const block of lines) {
+    for (const source of block) {
+      const read = reader.read(source)
+      if (isItem(read)) items.push(read)
+      else skipped.push(read)
+      bytes += source.text.length
+      const count = items.length + skipped.length
+      if (count < bounds.batchCountMax && bytes < bounds.batchBytesMax) continue
+      yield { items, skipped }
+      items = []
+      skipped = []
+      bytes = 0
+    }
+  }
+  if (items.length + skipped.length > 0) yield { items, skipped }
+}

@@ -1,0 +1,10 @@
+export { type ExportOptions, type ExportSource, exportEvents, exportLine } from './export-events.ts'
+export {
+  type ImportOptions,
+  type ImportProgress,
+  type ImportResult,
+  importEvents,
+} from './import-events.ts'
+export { lineBytesMax, type SkippedLine } from './import-lines.ts'
+export type { ImportSource } from './source.ts'
+export type { ImportTarget } from './store-batch.ts'
