@@ -1,12 +1,32 @@
 import type { EventStoreContext } from './context.ts'
 import { type Contract, defineContract } from './contract.ts'
 import { appendCases } from './event-store-append.ts'
+import { conditionCases } from './event-store-conditions.ts'
+import { dataCases } from './event-store-data.ts'
 import { expectedVersionCases } from './event-store-expected.ts'
+import { handleCases } from './event-store-handles.ts'
 import { idempotencyCases } from './event-store-idempotency.ts'
+import { isolationCases } from './event-store-isolation.ts'
+import { lifecycleCases } from './event-store-lifecycle.ts'
+import { logCases } from './event-store-log.ts'
+import { orderCases } from './event-store-order.ts'
+import { streamCases } from './event-store-streams.ts'
+import { transactionCases } from './event-store-transactions.ts'
+import { withinCases } from './event-store-within.ts'
 
 /** Every law of the event store port as cases that any adapter or decorator can be run through. */
 export const eventStoreContract: Contract<EventStoreContext> = defineContract('event store', [
   ...appendCases,
   ...expectedVersionCases,
   ...idempotencyCases,
+  ...conditionCases,
+  ...orderCases,
+  ...streamCases,
+  ...logCases,
+  ...lifecycleCases,
+  ...transactionCases,
+  ...withinCases,
+  ...dataCases,
+  ...isolationCases,
+  ...handleCases,
 ])

@@ -163,10 +163,10 @@ type Refusal = Extract<AppendOutcome, { ok: false }>
 export function refused<R extends Refusal['reason']>(
   outcome: AppendOutcome,
   reason: R,
-): Extract<Refusal, { reason: R }> {
+): Refusal & { readonly reason: R } {
   assert.ok(!outcome.ok, `the append succeeded, it should be refused with ${reason}`)
   assert.equal(outcome.reason, reason)
-  return outcome as Extract<Refusal, { reason: R }>
+  return outcome as Refusal & { readonly reason: R }
 }
 
 /** Fails unless `work` rejects with an error of this code. */
