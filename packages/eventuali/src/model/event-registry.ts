@@ -2,6 +2,7 @@ import { DefinitionError } from './errors.ts'
 import type { RecordedEvent } from './event.ts'
 import {
   definitionOfCreator,
+  type EventCodec,
   type EventCreators,
   type EventDefinition,
 } from './event-definitions.ts'
@@ -16,27 +17,22 @@ export interface EventRegistry {
   decode(event: RecordedEvent): RecordedEvent
 }
 
-/**
- * Joins definitions into one registry. The same definition may come twice; two definitions of one
- * type are a DefinitionError.
- */
-export function eventRegistry(...sources: readonly EventCreators[]): EventRegistry {
-  const definitions = new Map<string, EventDefinition>()
-  for (const source of sources) {
-    for (const name of Object.keys(source)) {
-      const definition = definitionOfCreator(name, source[name])
-      const known = definitions.get(definition.type)
-      if (known !== undefined && known !== definition) {
-        throw new DefinitionError(
-          `event type ${JSON.stringify(definition.type)} is defined twice; rename one, or share the definition`,
-        )
-      }
-      definitions.set(definition.type, definition)
-    }
-  }
-  const codecs = new Map(
-    [...definitions].flatMap(([type, { codec }]) => (codec === undefined ? [] : [[type, codec]])),
+function clash(type: string): DefinitionError {
+  return new DefinitionError(
+    `event type ${JSON.stringify(type)} is defined twice; rename one, or share the definition`,
   )
+}
+
+function registryOf(all: Iterable<EventDefinition>): EventRegistry {
+  const definitions = new Map<string, EventDefinition>()
+  const codecs = new Map<string, EventCodec<unknown, unknown>>()
+  for (const definition of all) {
+    const { type, codec } = definition
+    const known = definitions.get(type)
+    if (known !== undefined && known !== definition) throw clash(type)
+    definitions.set(type, definition)
+    if (codec !== undefined) codecs.set(type, codec)
+  }
   return {
     size: definitions.size,
     get: (type) => definitions.get(type),
@@ -47,4 +43,25 @@ export function eventRegistry(...sources: readonly EventCreators[]): EventRegist
       return codec === undefined ? event : { ...event, data: codec.decode(event.data) }
     },
   }
+}
+
+/**
+ * Joins definitions into one registry. The same definition may come twice; two definitions of one
+ * type are a DefinitionError.
+ */
+export function eventRegistry(...sources: readonly EventCreators[]): EventRegistry {
+  return registryOf(
+    sources.flatMap((source) =>
+      Object.keys(source).map((name) => definitionOfCreator(name, source[name])),
+    ),
+  )
+}
+
+/** Joins registries under the same rule. */
+export function joinRegistries(registries: readonly EventRegistry[]): EventRegistry {
+  return registryOf(
+    registries.flatMap((registry) =>
+      registry.types().map((type) => registry.get(type) as EventDefinition),
+    ),
+  )
 }

@@ -127,7 +127,7 @@ export {
   type TypedEvent,
   validateData,
 } from './event-definitions.ts'
-export { type EventRegistry, eventRegistry } from './event-registry.ts'
+export { type EventRegistry, eventRegistry, joinRegistries } from './event-registry.ts'
 export type { Json } from './json.ts'
 export type { JsonProblem } from './json-check.ts'
 export {
