@@ -1,3 +1,4 @@
+export { builtinModule, nodeMajor } from './builtins.ts'
 export { type Clock, sleep, systemClock } from './clock.ts'
 export { type Deadline, deadlineIn } from './deadline.ts'
 export {

@@ -1,0 +1,361 @@
+import type { Deadline } from '../../kernel/index.ts'
+import {
+  decodeRow,
+  type EncodedEvent,
+  type ExpectedVersion,
+  encodeEvent,
+  type StoredRow,
+  type StreamState,
+} from '../../model/index.ts'
+import type {
+  AppendCondition,
+  AppendEntry,
+  AppendedEntry,
+  AppendOutcome,
+  AppendRequest,
+} from '../../ports/index.ts'
+import { type Sized, tagHash } from '../sql/index.ts'
+import { Names } from './names.ts'
+import { conditionEvents, rowByGivenId } from './reads.ts'
+import { flagIdGiven, flagLarge, largeEventBytes, stateOf, stateValue, storedRow } from './rows.ts'
+import type { Session } from './session.ts'
+
+const CONDITION_EVENT_COUNT_MAX = 100
+
+type Refusal = Extract<AppendOutcome, { ok: false }>
+
+interface PreparedEntry {
+  readonly entry: AppendEntry
+  readonly events: readonly EncodedEvent[]
+}
+
+/** A request whose events are text already. */
+export interface PreparedRequest extends Sized {
+  readonly entries: readonly PreparedEntry[]
+  readonly condition: AppendCondition | undefined
+  readonly anyIdGiven: boolean
+  readonly deadline: Deadline
+}
+
+/** Throws DataNotJsonError and EventTooLargeError, before anything is entered. */
+export function prepareRequest(request: AppendRequest, deadline: Deadline): PreparedRequest {
+  let eventCount = 0
+  let bytes = 0
+  let anyIdGiven = false
+  const entries: PreparedEntry[] = []
+  for (const entry of request.entries) {
+    const events: EncodedEvent[] = []
+    for (const event of entry.events) {
+      const encoded = encodeEvent(entry.stream, event)
+      if (encoded.idGiven) anyIdGiven = true
+      bytes += encoded.bytes
+      events.push(encoded)
+    }
+    eventCount += events.length
+    entries.push({ entry, events })
+  }
+  return { entries, condition: request.condition, anyIdGiven, deadline, eventCount, bytes }
+}
+
+interface Head {
+  /** 0 for a stream that has no row yet. */
+  id: number
+  readonly name: string
+  version: number
+  firstVersion: number
+  state: StreamState
+  changed: boolean
+}
+
+/**
+ * The appends of one open transaction. Each decides on what its predecessors left, and refuses
+ * before it writes anything, so that refusals need no savepoint.
+ */
+export class AppendUnit {
+  readonly #session: Session
+  readonly #committed: Names
+  readonly #recordedAt: number
+  readonly #heads = new Map<string, Head>()
+  readonly #types = new Map<string, number>()
+  #lastPosition = -1
+  #stored = false
+
+  /** `committed` is read only; `promote` adds to it. */
+  constructor(session: Session, committed: Names, recordedAt: number) {
+    this.#session = session
+    this.#committed = committed
+    this.#recordedAt = recordedAt
+  }
+
+  /** Whether anything was stored. */
+  get stored(): boolean {
+    return this.#stored
+  }
+
+  append(request: PreparedRequest): AppendOutcome {
+    if (request.anyIdGiven) {
+      const known = this.#checkIds(request)
+      if (known !== undefined) return known
+    }
+    for (const { entry } of request.entries) {
+      const refusal = this.#checkStream(entry)
+      if (refusal !== undefined) return refusal
+    }
+    if (request.condition !== undefined) {
+      const refusal = this.#checkCondition(request.condition)
+      if (refusal !== undefined) return refusal
+    }
+    return this.#store(request)
+  }
+
+  /** Writes what was counted in memory. Call once, before the commit. */
+  flush(): void {
+    if (!this.#stored) return
+    const { sql } = this.#session
+    for (const head of this.#heads.values()) {
+      if (!head.changed) continue
+      head.changed = false
+      sql.setHead.run(head.version, head.firstVersion, stateValue(head.state), head.id)
+    }
+    sql.setLastPosition.run(this.#lastPosition)
+  }
+
+  /** Only after the commit: from here on the ids are known to the whole store. */
+  promote(): void {
+    for (const { id, name } of this.#heads.values()) {
+      if (id !== 0) this.#committed.addStream(id, name)
+    }
+    for (const [name, id] of this.#types) this.#committed.addType(id, name)
+  }
+
+  #head(name: string): Head {
+    let head = this.#heads.get(name)
+    if (head !== undefined) return head
+    const { sql } = this.#session
+    const known = this.#committed.knownStreamId(name)
+    const row = known === undefined ? sql.headByName.get(name) : sql.headById.get(known)
+    const [id, version, firstVersion] = (row ?? [0, 0, 1]) as [number, number, number]
+    head = { id, name, version, firstVersion, state: stateOf(row?.[3]), changed: false }
+    this.#heads.set(name, head)
+    return head
+  }
+
+  #typeId(name: string): number {
+    let id = this.#committed.knownTypeId(name) ?? this.#types.get(name)
+    if (id !== undefined) return id
+    const { sql } = this.#session
+    const found = sql.typeId.get(name)?.[0]
+    id = Number(found ?? sql.insertType.run(name).lastInsertRowid)
+    this.#types.set(name, id)
+    return id
+  }
+
+  #checkIds(request: PreparedRequest): AppendOutcome | undefined {
+    // Names of its own: the rows may be uncommitted ones of a predecessor.
+    const names = new Names()
+    let knownCount = 0
+    let conflict: Refusal | undefined
+    const duplicates: AppendedEntry[] = []
+    for (const { entry, events } of request.entries) {
+      const { stream } = entry
+      const { id: streamId } = this.#head(stream)
+      const seen = new Set<string>()
+      const known: StoredRow[] = []
+      let same = true
+      for (const event of events) {
+        if (!event.idGiven) continue
+        if (seen.has(event.id)) same = false
+        seen.add(event.id)
+        const found = streamId === 0 ? undefined : rowByGivenId(this.#session, streamId, event.id)
+        if (found === undefined) continue
+        const row = storedRow(this.#session, names, found, stream)
+        const previous = known.at(-1)
+        if (row.type !== event.type || row.data !== event.data) same = false
+        if (previous !== undefined && previous.version >= row.version) same = false
+        known.push(row)
+      }
+      knownCount += known.length
+      if (known.length > 0 || !same) {
+        const ids = known.length > 0 ? known.map((row) => row.id) : [...seen]
+        const refusal: Refusal = { ok: false, reason: 'idempotency-conflict', stream, ids }
+        if (!same) return refusal
+        conflict ??= refusal
+      }
+      const last = known.at(-1)
+      if (last === undefined) continue
+      duplicates.push({
+        stream,
+        version: last.version,
+        positions: known.map((row) => row.position),
+        recordedAt: last.recordedAt,
+        duplicate: known.map(decodeRow),
+      })
+    }
+    if (knownCount === 0) return undefined
+    return knownCount === request.eventCount ? { ok: true, entries: duplicates } : conflict
+  }
+
+  #checkStream(entry: AppendEntry): Refusal | undefined {
+    const { stream, expectedVersion } = entry
+    const head = this.#head(stream)
+    if (head.state === 'deleted' && entry.recreate !== true) {
+      return { ok: false, reason: 'stream-deleted', stream }
+    }
+    const kind = entry.change?.kind
+    if (head.state === 'archived' && (kind === undefined || kind === 'archive')) {
+      return { ok: false, reason: 'stream-archived', stream }
+    }
+    if (isExpected(expectedVersion, head)) return undefined
+    const actualVersion = head.version
+    return { ok: false, reason: 'version-conflict', stream, expectedVersion, actualVersion }
+  }
+
+  #checkCondition({ query, position }: AppendCondition): Refusal | undefined {
+    const events = conditionEvents(
+      this.#session,
+      new Names(),
+      { query },
+      position,
+      CONDITION_EVENT_COUNT_MAX,
+    )
+    return events.length === 0
+      ? undefined
+      : { ok: false, reason: 'condition-failed', events, position }
+  }
+
+  #store({ entries }: PreparedRequest): AppendOutcome {
+    const { sql } = this.#session
+    this.#stored = true
+    if (this.#lastPosition < 0) this.#lastPosition = Number(sql.lastPosition.get()?.[0])
+    const base = this.#lastPosition + 1
+    const order = entries.length > 1 ? logOrder(entries) : undefined
+    const appended: AppendedEntry[] = []
+    let index = 0
+    // Rows go in by position, which is what the table is sorted by.
+    const rows = order === undefined ? undefined : new Array<() => void>(order.length)
+    for (const { entry, events } of entries) {
+      const head = this.#head(entry.stream)
+      const first = this.#advance(head, entry, events.length)
+      const positions: number[] = []
+      for (let i = 0; i < events.length; i++) {
+        const place = order === undefined ? index : (order[index] as number)
+        const event = events[i] as EncodedEvent
+        const tenant = entry.events[i]?.metadata.tenant
+        const tenantText = typeof tenant === 'string' ? tenant : null
+        if (rows === undefined) {
+          this.#insert(base + place, head.id, first + i, event, tenantText)
+        } else {
+          rows[place] = () => this.#insert(base + place, head.id, first + i, event, tenantText)
+        }
+        positions.push(base + place)
+        index++
+      }
+      const { version, name: stream } = head
+      appended.push({ stream, version, positions, recordedAt: this.#recordedAt })
+    }
+    if (rows !== undefined) for (const insert of rows) insert()
+    this.#lastPosition += index
+    return { ok: true, entries: appended }
+  }
+
+  /** Counts the head on, makes its row when it is new; the first version to use. */
+  #advance(head: Head, entry: AppendEntry, count: number): number {
+    this.#change(head, entry)
+    const first = head.version + 1
+    head.version += count
+    if (head.id === 0) {
+      const { version, firstVersion, state, name } = head
+      const inserted = this.#session.sql.insertHead.run(
+        name,
+        version,
+        firstVersion,
+        stateValue(state),
+      )
+      head.id = Number(inserted.lastInsertRowid)
+    } else head.changed = true
+    return first
+  }
+
+  #change(head: Head, { change }: AppendEntry): void {
+    if (head.state === 'deleted') head.state = 'active'
+    switch (change?.kind) {
+      case 'archive':
+        head.state = 'archived'
+        break
+      case 'unarchive':
+        head.state = 'active'
+        break
+      case 'truncate':
+        this.#removeBelow(head, Math.min(change.before, head.version + 1))
+        break
+      case 'delete':
+        this.#removeBelow(head, head.version + 1)
+        head.state = 'deleted'
+        break
+      case undefined:
+        break
+    }
+  }
+
+  #removeBelow(head: Head, before: number): void {
+    const { sql } = this.#session
+    if (head.id !== 0) {
+      for (const [position, tags] of sql.taggedBelow.all(head.id, before)) {
+        for (const tag of JSON.parse(tags as string) as string[]) {
+          sql.deleteTag.run(tagHash(tag), position as number)
+        }
+      }
+      sql.deleteBelow.run(head.id, before)
+    }
+    head.firstVersion = Math.max(head.firstVersion, before)
+  }
+
+  #insert(
+    position: number,
+    streamId: number,
+    version: number,
+    event: EncodedEvent,
+    tenant: string | null,
+  ): void {
+    const { sql } = this.#session
+    const typeId = this.#typeId(event.type)
+    const flags =
+      (event.idGiven ? flagIdGiven : 0) + (event.bytes >= largeEventBytes ? flagLarge : 0)
+    sql.insertEvent.run(
+      position,
+      streamId,
+      version,
+      typeId,
+      event.id,
+      event.time,
+      this.#recordedAt,
+      event.schemaVersion,
+      flags,
+      event.checksum,
+      tenant,
+      event.tagsText === '' ? null : event.tagsText,
+      event.metadata === '' ? null : event.metadata,
+      event.data,
+    )
+    for (const tag of event.tags) sql.insertTag.run(tagHash(tag), position, typeId)
+  }
+}
+
+function isExpected(expected: ExpectedVersion, head: Head): boolean {
+  if (expected === 'any') return true
+  if (expected === 'exists') return head.version > 0 && head.state !== 'deleted'
+  return expected === head.version
+}
+
+/** The place in the log of each event, in the order of the entries; undefined for that order. */
+function logOrder(entries: readonly PreparedEntry[]): readonly number[] | undefined {
+  if (entries[0]?.entry.ordinals === undefined) return undefined
+  const ordinals = entries.flatMap(({ entry }) => entry.ordinals ?? [])
+  const sorted = ordinals.map((_, i) => i)
+  sorted.sort((a, b) => (ordinals[a] as number) - (ordinals[b] as number))
+  const places = new Array<number>(ordinals.length)
+  sorted.forEach((index, place) => {
+    places[index] = place
+  })
+  return places
+}

@@ -1,0 +1,39 @@
+/** What SQLite takes and gives; integers come back as numbers. */
+export type SqlValue = number | string | null | Uint8Array
+
+/** A row, its values in the order of the columns. */
+export type SqlRow = readonly SqlValue[]
+
+/** The little that both drivers' statements have in common; rows are arrays. */
+export interface SqlStatement {
+  run(...values: readonly SqlValue[]): { readonly lastInsertRowid: number | bigint }
+  get(...values: readonly SqlValue[]): SqlRow | undefined
+  all(...values: readonly SqlValue[]): readonly SqlRow[]
+  iterate(...values: readonly SqlValue[]): IterableIterator<SqlRow>
+}
+
+/** One connection of a driver. */
+export interface SqlConnection {
+  /** The driver's own object: what `tx.sql` hands out. */
+  readonly raw: unknown
+  readonly inTransaction: boolean
+  exec(sql: string): void
+  prepare(sql: string): SqlStatement
+  close(): void
+}
+
+export type DriverName = 'node:sqlite' | 'better-sqlite3'
+
+/** Opens connections through one SQLite build. */
+export interface SqlDriver {
+  readonly name: DriverName
+  open(file: string, readOnly: boolean): SqlConnection
+}
+
+/** A connection that the caller opened, and the driver that opens more of the same build. */
+export interface HandedIn {
+  readonly driver: SqlDriver
+  readonly connection: SqlConnection
+  /** Undefined for a database in memory. */
+  readonly file: string | undefined
+}

@@ -1,0 +1,142 @@
+import { rowIsIntact } from '../../model/index.ts'
+import type { CallOptions, StorageFault } from '../../ports/index.ts'
+import { tagHash } from '../sql/index.ts'
+import type { SqlRow } from './driver.ts'
+import type { Names } from './names.ts'
+import type { ReadAccess } from './reads.ts'
+import { eventColumns, pageRows, stateOf, storedRow } from './rows.ts'
+import type { Session } from './session.ts'
+
+const PAGE_SIZE = 500
+const FAULT_COUNT_MAX = 100
+
+const headPage = `SELECT s.id, s.name, s.version, s.first_version, s.state,
+  count(e.version), min(e.version), max(e.version)
+  FROM (SELECT * FROM eventuali_streams WHERE id > ? ORDER BY id LIMIT ?) s
+  LEFT JOIN eventuali_events e ON e.stream_id = s.id
+  GROUP BY s.id ORDER BY s.id`
+const eventPage = `SELECT ${eventColumns} FROM eventuali_events e WHERE e.position > ? ORDER BY e.position LIMIT ?`
+const tagOfEvent = 'SELECT type_id FROM eventuali_event_tags WHERE tag_hash = ? AND position = ?'
+const strayTags = `SELECT t.position FROM eventuali_event_tags t
+  WHERE NOT EXISTS (SELECT 1 FROM eventuali_events e WHERE e.position = t.position) LIMIT ${FAULT_COUNT_MAX}`
+const lastEvent = 'SELECT max(position) FROM eventuali_events'
+
+/** Faults of the pages and indexes, by SQLite's own check. */
+function pageFaults(session: Session): StorageFault[] {
+  const rows = session.prepare(`PRAGMA integrity_check(${FAULT_COUNT_MAX})`).all()
+  return rows.filter(([text]) => text !== 'ok').map(([text]) => ({ reason: String(text) }))
+}
+
+function counterFaults(session: Session): StorageFault[] {
+  const faults: StorageFault[] = session
+    .prepare(strayTags)
+    .all()
+    .map(([position]) => ({
+      position: Number(position),
+      reason: 'the index of tags names an event that is not there',
+    }))
+  const last = Number(session.prepare(lastEvent).get()?.[0] ?? 0)
+  const counter = Number(session.sql.lastPosition.get()?.[0] ?? -1)
+  if (counter < last) {
+    faults.push({
+      position: last,
+      reason: `the counter of positions stands at ${counter}, below it`,
+    })
+  }
+  return faults
+}
+
+function headFault(row: SqlRow): StorageFault | undefined {
+  const [, name, version, firstVersion, state, count, first, last] = row
+  const stream = String(name)
+  const kept = (version as number) - (firstVersion as number) + 1
+  if (count !== kept) {
+    return { stream, reason: `its head tells of ${kept} events, ${count} are there` }
+  }
+  if (kept > 0 && (first !== firstVersion || last !== version)) {
+    return {
+      stream,
+      reason: `its head tells of versions ${firstVersion} to ${version}, ${first} to ${last} are there`,
+    }
+  }
+  if (stateOf(state) === 'deleted' && kept !== 1) {
+    return { stream, reason: 'it is deleted and holds more than its tombstone' }
+  }
+  return undefined
+}
+
+function rowFault(session: Session, names: Names, row: SqlRow): StorageFault | undefined {
+  const stored = storedRow(session, names, row)
+  const { position, stream } = stored
+  if (stream === '') return { position, reason: 'its stream is not there' }
+  if (stored.type === '') return { position, stream, reason: 'its type is not there' }
+  if (!rowIsIntact(stored)) {
+    return { position, stream, reason: 'the row does not match its checksum' }
+  }
+  if (stored.tagsText === '') return undefined
+  const lost = (JSON.parse(stored.tagsText) as string[]).find(
+    (tag) => session.prepare(tagOfEvent).get(tagHash(tag), position)?.[0] !== row[3],
+  )
+  if (lost === undefined) return undefined
+  return { position, stream, reason: `its tag ${JSON.stringify(lost)} is missing in the index` }
+}
+
+/** All faults below the events, page by page, in bounded memory. */
+export async function* findFaults(
+  access: ReadAccess,
+  options: CallOptions,
+): AsyncGenerator<StorageFault> {
+  for (const check of [pageFaults, counterFaults]) {
+    yield* await attempt(() => access.run(check, options))
+  }
+  yield* pages(access, options, 0, (session, _names, after) => {
+    const rows = session.prepare(headPage).all(after, PAGE_SIZE)
+    const faults = rows.map(headFault).filter((fault) => fault !== undefined)
+    return { faults, next: rows.at(-1)?.[0] as number | undefined }
+  })
+  yield* pages(access, options, 0, (session, names, after) => {
+    const { rows } = pageRows(session, session.prepare(eventPage), [after, PAGE_SIZE])
+    const faults = rows
+      .map((row) => rowFault(session, names, row))
+      .filter((fault) => fault !== undefined)
+    return { faults, next: rows.at(-1)?.[0] as number | undefined }
+  })
+}
+
+type Page = (
+  session: Session,
+  names: Names,
+  after: number,
+) => { readonly faults: readonly StorageFault[]; readonly next: number | undefined }
+
+async function* pages(
+  access: ReadAccess,
+  options: CallOptions,
+  start: number,
+  page: Page,
+): AsyncGenerator<StorageFault> {
+  let after: number | undefined = start
+  while (after !== undefined) {
+    const from: number = after
+    let next: number | undefined
+    yield* await attempt(async () => {
+      const found = await access.run((session, names) => page(session, names, from), options)
+      next = found.next
+      return found.faults
+    })
+    after = next
+  }
+}
+
+/** A part of the file that cannot be read is a fault like others. */
+async function attempt(
+  check: () => Promise<readonly StorageFault[]>,
+): Promise<readonly StorageFault[]> {
+  try {
+    return await check()
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    if (code !== 'STORAGE_FAILED') throw error
+    return [{ reason: (error as Error).message }]
+  }
+}

@@ -1,0 +1,2 @@
+export { manifest } from './manifest.ts'
+export { openSqliteStore, type SqliteStoreOptions } from './open.ts'

@@ -1,0 +1,15 @@
+import type { StoreManifest } from '../../ports/index.ts'
+
+/** The SQLite store: one file, or memory, inside the process. */
+export const manifest: StoreManifest = {
+  port: 'event-store',
+  name: 'sqlite',
+  schemes: ['sqlite'],
+  capabilities: { durable: true, within: true, sql: true, shared: true },
+  denied: {},
+  peers: { 'better-sqlite3': '^13.0.0' },
+}
+
+/** Why a store in memory can less than one in a file. */
+export const withinReason =
+  'an append joins only a transaction on the connection that the store itself writes with (tx.sql, or the one handed in as `connection`): SQLite has one writer, and the store would wait for any other one'

@@ -1,0 +1,58 @@
+import { LruMap } from '../../kernel/index.ts'
+import type { SqlConnection, SqlStatement } from './driver.ts'
+
+const DYNAMIC_COUNT_MAX = 200
+
+const statements = {
+  begin: 'BEGIN IMMEDIATE',
+  commit: 'COMMIT',
+  rollback: 'ROLLBACK',
+  lastPosition: 'SELECT last_position FROM eventuali_head WHERE only_row = 1',
+  setLastPosition: 'UPDATE eventuali_head SET last_position = ? WHERE only_row = 1',
+  headByName: 'SELECT id, version, first_version, state FROM eventuali_streams WHERE name = ?',
+  headById: 'SELECT id, version, first_version, state FROM eventuali_streams WHERE id = ?',
+  insertHead:
+    'INSERT INTO eventuali_streams (name, version, first_version, state) VALUES (?, ?, ?, ?)',
+  setHead: 'UPDATE eventuali_streams SET version = ?, first_version = ?, state = ? WHERE id = ?',
+  insertType: 'INSERT INTO eventuali_types (name) VALUES (?)',
+  typeName: 'SELECT name FROM eventuali_types WHERE id = ?',
+  typeId: 'SELECT id FROM eventuali_types WHERE name = ?',
+  streamName: 'SELECT name FROM eventuali_streams WHERE id = ?',
+  insertEvent: `INSERT INTO eventuali_events (position, stream_id, version, type_id, id, time,
+    recorded_at, schema_version, codec, flags, checksum, tenant, tags, metadata, data)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)`,
+  insertTag: 'INSERT OR IGNORE INTO eventuali_event_tags VALUES (?, ?, ?)',
+  deleteTag: 'DELETE FROM eventuali_event_tags WHERE tag_hash = ? AND position = ?',
+  taggedBelow: `SELECT position, tags FROM eventuali_events
+    WHERE stream_id = ? AND version < ? AND tags IS NOT NULL`,
+  deleteBelow: 'DELETE FROM eventuali_events WHERE stream_id = ? AND version < ?',
+  timeAt: 'SELECT time FROM eventuali_events WHERE stream_id = ? AND version = ?',
+  anyArchived: 'SELECT 1 FROM eventuali_streams WHERE state = 1 LIMIT 1',
+  anyLarge: 'SELECT 1 FROM eventuali_events WHERE flags & 4 LIMIT 1',
+} as const
+
+/** A connection with its statements, each prepared once. */
+export class Session {
+  readonly connection: SqlConnection
+  readonly sql: { readonly [name in keyof typeof statements]: SqlStatement }
+  readonly #dynamic = new LruMap<string, SqlStatement>(DYNAMIC_COUNT_MAX)
+
+  constructor(connection: SqlConnection) {
+    this.connection = connection
+    const prepared = Object.entries(statements).map(([name, sql]) => [
+      name,
+      connection.prepare(sql),
+    ])
+    this.sql = Object.fromEntries(prepared)
+  }
+
+  /** A statement whose text depends on a query; prepared once as long as it is in use. */
+  prepare(text: string): SqlStatement {
+    let statement = this.#dynamic.get(text)
+    if (statement === undefined) {
+      statement = this.connection.prepare(text)
+      this.#dynamic.set(text, statement)
+    }
+    return statement
+  }
+}

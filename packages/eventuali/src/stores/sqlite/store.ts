@@ -1,0 +1,244 @@
+import {
+  CapabilityError,
+  ReadOnlyStoreError,
+  type RecordedEvent,
+  StoreClosedError,
+  type StreamInfo,
+} from '../../model/index.ts'
+import type {
+  AppendOutcome,
+  AppendRequest,
+  CallOptions,
+  EventStore,
+  LogPositions,
+  LogQuery,
+  StorageFault,
+  StoreCapabilities,
+  StoreTransaction,
+  StreamQuery,
+  StreamsQuery,
+} from '../../ports/index.ts'
+import { prepareRequest } from './append.ts'
+import { type Patience, whenFree } from './busy.ts'
+import { type Database, diskIsFull, type Profile, readSettings } from './database.ts'
+import { findFaults } from './faults.ts'
+import { manifest, withinReason } from './manifest.ts'
+import type { Names } from './names.ts'
+import type { ReadAccess } from './reads.ts'
+import { eventByIdOf, logPages, streamOf, streamPages, streamsPages } from './reads.ts'
+import type { Session } from './session.ts'
+import { failureKind, storageError } from './sqlite-errors.ts'
+import { runBounded, SqliteTransaction } from './transaction.ts'
+import { Watcher } from './watch.ts'
+import type { WriterParts } from './writer.ts'
+import { deadlineOf, timeoutMsDefault, Writer } from './writer.ts'
+
+export interface StoreParts extends Patience {
+  readonly database: Database
+  readonly profile: Profile
+  readonly incarnation: string
+  readonly names: Names
+  /** The same session as the writer's when there is only one connection. */
+  readonly reader: Session
+  /** Undefined when the store is read-only, with the reason. */
+  readonly writer: Omit<WriterParts, 'onStored'> | undefined
+  readonly readOnlyReason: Error | undefined
+  readonly timeoutMs: number | undefined
+}
+
+/** The event log in SQLite. Reads and commits are synchronous inside, waits are not. */
+export class SqliteStore implements EventStore, ReadAccess {
+  readonly adapter = 'sqlite'
+  readonly capabilities: StoreCapabilities
+  readonly incarnation: string
+  readonly #parts: StoreParts
+  readonly #reader: Session
+  readonly #writer: Writer | undefined
+  readonly #watcher: Watcher
+  readonly #single: boolean
+  #closing: Promise<void> | undefined
+
+  constructor(parts: StoreParts) {
+    const { file } = parts.database
+    const durable = file !== undefined
+    this.capabilities = { ...manifest.capabilities, durable, shared: durable }
+    this.incarnation = parts.incarnation
+    this.#parts = parts
+    this.#reader = parts.reader
+    this.#single = parts.reader === parts.writer?.session
+    const onStored = () => this.#watcher.notify()
+    this.#writer = parts.writer && new Writer({ ...parts.writer, onStored })
+    this.#watcher = new Watcher(parts.clock, () => this.#changeCount(), file)
+  }
+
+  async append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
+    const writer = this.#writable()
+    const deadline = deadlineOf(this.#parts, this.#bounds(options))
+    return writer.group.submit(prepareRequest(request, deadline), deadline)
+  }
+
+  async transaction<T>(
+    work: (tx: StoreTransaction) => Promise<T>,
+    options: CallOptions = {},
+  ): Promise<T> {
+    const writer = this.#writable()
+    const { clock, names } = this.#parts
+    const timeoutMs = this.#bounds(options).timeoutMs ?? timeoutMsDefault
+    const { signal } = options
+    const deadline = deadlineOf(this.#parts, { timeoutMs, signal })
+    const release = await writer.group.hold(deadline)
+    try {
+      await writer.beginWhenFree(deadline)
+      const session = writer.session()
+      const { full } = writer
+      const tx = new SqliteTransaction({ ...this.#parts, session, names, full })
+      let result: T
+      try {
+        const left = Math.max(1, deadline.leftMs())
+        result = await runBounded(() => work(tx), { clock, timeoutMs: left, signal })
+        tx.assertWhole()
+      } catch (error) {
+        writer.rollback(error)
+        throw error
+      } finally {
+        tx.end()
+      }
+      writer.commit()
+      if (tx.stored) this.#watcher.notify()
+      return result
+    } finally {
+      release()
+    }
+  }
+
+  join(client: unknown): StoreTransaction {
+    const writer = this.#writable()
+    const session = writer.session()
+    const { connection } = session
+    if (client !== connection.raw || !connection.inTransaction) {
+      throw new CapabilityError('sqlite', 'such transaction', withinReason)
+    }
+    const { names } = this.#parts
+    return new SqliteTransaction({ ...this.#parts, session, names, full: writer.full })
+  }
+
+  async *readStream(
+    query: StreamQuery,
+    options: CallOptions = {},
+  ): AsyncGenerator<readonly RecordedEvent[]> {
+    yield* streamPages(this, query, options)
+  }
+
+  async *readLog(
+    query: LogQuery,
+    options: CallOptions = {},
+  ): AsyncGenerator<readonly RecordedEvent[]> {
+    yield* logPages(this, query, options)
+  }
+
+  eventById(
+    stream: string,
+    id: string,
+    options: CallOptions = {},
+  ): Promise<RecordedEvent | undefined> {
+    return this.run((session, names) => eventByIdOf(session, names, stream, id), options)
+  }
+
+  stream(name: string, options: CallOptions = {}): Promise<StreamInfo | undefined> {
+    return this.run((session) => streamOf(session, name), options)
+  }
+
+  async positions(options: CallOptions = {}): Promise<LogPositions> {
+    // One writer: positions are drawn and committed in the same order.
+    const newest = await this.run((session) => Number(session.sql.lastPosition.get()?.[0]), options)
+    return { safe: newest, newest }
+  }
+
+  async *streams(
+    query: StreamsQuery,
+    options: CallOptions = {},
+  ): AsyncGenerator<readonly StreamInfo[]> {
+    yield* streamsPages(this, query, options)
+  }
+
+  watch(listener: () => void): () => void {
+    if (this.#closing !== undefined) throw new StoreClosedError()
+    return this.#watcher.watch(listener)
+  }
+
+  async settings(): Promise<Readonly<Record<string, string>>> {
+    const { database, profile } = this.#parts
+    if (this.#closing !== undefined) throw new StoreClosedError()
+    const { connection } = this.#writer?.session() ?? this.#reader
+    return {
+      driver: database.driver.name,
+      sqlite_version: database.sqliteVersion,
+      profile,
+      ...readSettings(connection),
+      wal_autocheckpoint: String(connection.prepare('PRAGMA wal_autocheckpoint').get()?.[0]),
+    }
+  }
+
+  async *faults(options: CallOptions = {}): AsyncGenerator<StorageFault> {
+    yield* findFaults(this, options)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** Runs a read as soon as no transaction is open on its connection and no lock is in the way. */
+  async run<T>(read: (session: Session, names: Names) => T, options: CallOptions): Promise<T> {
+    const { names, database } = this.#parts
+    const attempt = (): T => {
+      if (this.#closing !== undefined) throw new StoreClosedError()
+      if (this.#single && this.#reader.connection.inTransaction) throw transactionOpen
+      return read(this.#reader, names)
+    }
+    options.signal?.throwIfAborted()
+    try {
+      return attempt()
+    } catch (error) {
+      const full = () => diskIsFull(database.file)
+      if (failureKind(error) !== 'busy') throw storageError('read', error, full)
+      const deadline = deadlineOf(this.#parts, this.#bounds(options))
+      return whenFree(this.#parts, deadline, attempt).catch((failed: unknown) => {
+        throw storageError('read', failed, full)
+      })
+    }
+  }
+
+  #bounds(options: CallOptions): CallOptions {
+    return { timeoutMs: options.timeoutMs ?? this.#parts.timeoutMs, signal: options.signal }
+  }
+
+  #writable(): Writer {
+    if (this.#closing !== undefined) throw new StoreClosedError()
+    if (this.#writer !== undefined) return this.#writer
+    throw this.#parts.readOnlyReason ?? new ReadOnlyStoreError('it was opened so')
+  }
+
+  #changeCount(): number | undefined {
+    const { connection, sql } = this.#reader
+    try {
+      if (!this.#single) return Number(this.#reader.prepare('PRAGMA data_version').get()?.[0])
+      return connection.inTransaction ? undefined : Number(sql.lastPosition.get()?.[0])
+    } catch {
+      return undefined
+    }
+  }
+
+  async #close(): Promise<void> {
+    await this.#writer?.group.close()
+    this.#watcher.close()
+    if (!this.#single) this.#reader.connection.close()
+    this.#writer?.close()
+  }
+}
+
+/** Thrown and caught inside: counts as a lock that goes away. */
+const transactionOpen: Error & { readonly errcode: number } = Object.assign(
+  new Error('a transaction is open on the only connection'),
+  { errcode: 5 },
+)

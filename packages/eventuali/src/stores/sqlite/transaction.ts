@@ -1,0 +1,177 @@
+import type { Clock } from '../../kernel/index.ts'
+import {
+  InvalidArgumentError,
+  type RecordedEvent,
+  StorageError,
+  type StreamInfo,
+  TransactionTimeoutError,
+} from '../../model/index.ts'
+import type {
+  AppendOutcome,
+  AppendRequest,
+  CallOptions,
+  LogQuery,
+  StoreTransaction,
+  StreamQuery,
+} from '../../ports/index.ts'
+import { AppendUnit, prepareRequest } from './append.ts'
+import { type Patience, whenFree } from './busy.ts'
+import { Names } from './names.ts'
+import { eventByIdOf, logPages, type ReadAccess, streamOf, streamPages } from './reads.ts'
+import type { Session } from './session.ts'
+import { storageError } from './sqlite-errors.ts'
+import { deadlineOf } from './writer.ts'
+
+export interface TransactionParts extends Patience {
+  readonly session: Session
+  /** Ids that are committed; a transaction only reads them. */
+  readonly names: Names
+  readonly full: () => boolean
+  readonly timeoutMs: number | undefined
+}
+
+/**
+ * Works on a connection whose transaction is open, the store's or the caller's own. Each append is
+ * a savepoint: one that fails leaves nothing behind.
+ */
+export class SqliteTransaction implements StoreTransaction, ReadAccess {
+  readonly #parts: TransactionParts
+  #ended = false
+  #stored = false
+  #failure: unknown
+
+  constructor(parts: TransactionParts) {
+    this.#parts = parts
+  }
+
+  get sql(): unknown {
+    return this.#parts.session.connection.raw
+  }
+
+  /** Whether anything was appended. */
+  get stored(): boolean {
+    return this.#stored
+  }
+
+  /** Calls that come later fail instead of writing outside of the transaction. */
+  end(): void {
+    this.#ended = true
+  }
+
+  /** Throws when the transaction is not what the callback believes it to be. */
+  assertWhole(): void {
+    if (this.#failure !== undefined) {
+      throw storageError('a statement of the transaction', this.#failure, this.#parts.full)
+    }
+    if (this.#parts.session.connection.inTransaction) return
+    const cause = new Error('a statement of its own, or a failed one, ended it')
+    throw new StorageError('the transaction', { cause })
+  }
+
+  async append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
+    const parts = this.#parts
+    const deadline = deadlineOf(parts, { timeoutMs: parts.timeoutMs, ...options })
+    const prepared = prepareRequest(request, deadline)
+    return whenFree(parts, deadline, () => {
+      const session = this.#open(options)
+      const unit = new AppendUnit(session, parts.names, parts.clock.now())
+      session.prepare('SAVEPOINT eventuali_append').run()
+      try {
+        // The caller's own transaction may not have the lock yet; reads before it would be stale.
+        session.prepare('UPDATE eventuali_head SET last_position = last_position').run()
+        const outcome = unit.append(prepared)
+        unit.flush()
+        session.prepare('RELEASE eventuali_append').run()
+        if (unit.stored) this.#stored = true
+        return outcome
+      } catch (error) {
+        this.#undo(session)
+        throw error
+      }
+    }).catch((error: unknown) => {
+      throw storageError('append', error, parts.full)
+    })
+  }
+
+  async *readStream(
+    query: StreamQuery,
+    options: CallOptions = {},
+  ): AsyncGenerator<readonly RecordedEvent[]> {
+    yield* streamPages(this, query, options)
+  }
+
+  async *readLog(
+    query: LogQuery,
+    options: CallOptions = {},
+  ): AsyncGenerator<readonly RecordedEvent[]> {
+    yield* logPages(this, query, options)
+  }
+
+  eventById(
+    stream: string,
+    id: string,
+    options: CallOptions = {},
+  ): Promise<RecordedEvent | undefined> {
+    return this.run((session, names) => eventByIdOf(session, names, stream, id), options)
+  }
+
+  stream(name: string, options: CallOptions = {}): Promise<StreamInfo | undefined> {
+    return this.run((session) => streamOf(session, name), options)
+  }
+
+  /** Names of its own for each read: what it sees may be rolled back, its ids used again. */
+  async run<T>(read: (session: Session, names: Names) => T, options: CallOptions): Promise<T> {
+    const session = this.#open(options)
+    try {
+      return read(session, new Names())
+    } catch (error) {
+      throw storageError('read', error, this.#parts.full)
+    }
+  }
+
+  #undo(session: Session): void {
+    try {
+      session.prepare('ROLLBACK TO eventuali_append').run()
+      session.prepare('RELEASE eventuali_append').run()
+    } catch (error) {
+      this.#failure = error
+    }
+  }
+
+  #open(options: CallOptions): Session {
+    if (this.#ended) throw new InvalidArgumentError('tx', 'was used after its transaction ended')
+    this.assertWhole()
+    options.signal?.throwIfAborted()
+    return this.#parts.session
+  }
+}
+
+/** Ends when `work` does, or earlier by the time or the signal, whichever comes first. */
+export function runBounded<T>(
+  work: () => Promise<T>,
+  bounds: {
+    readonly clock: Clock
+    readonly timeoutMs: number
+    readonly signal: AbortSignal | undefined
+  },
+): Promise<T> {
+  const { clock, timeoutMs, signal } = bounds
+  return new Promise<T>((resolve, reject) => {
+    const settle = (how: () => void) => {
+      stop()
+      signal?.removeEventListener('abort', onAbort)
+      how()
+    }
+    const onAbort = () => settle(() => reject(signal?.reason))
+    const stop = clock.timer(timeoutMs, () => {
+      settle(() => reject(new TransactionTimeoutError(timeoutMs)))
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
+    // Through an async function, so that a synchronous throw of `work` is a rejection as well.
+    const run = async () => work()
+    run().then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    )
+  })
+}

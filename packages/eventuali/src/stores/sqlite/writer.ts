@@ -1,0 +1,229 @@
+import { statSync } from 'node:fs'
+import { type Deadline, deadlineIn } from '../../kernel/index.ts'
+import { StorageBusyError, StorageError, StoreClosedError } from '../../model/index.ts'
+import type { AppendOutcome } from '../../ports/index.ts'
+import { GroupCommit, GroupFailure, type GroupLimits, type GroupOutcome } from '../sql/index.ts'
+import { AppendUnit, type PreparedRequest } from './append.ts'
+import { type Patience, pause } from './busy.ts'
+import { assertDurability, diskIsFull, type Profile } from './database.ts'
+import type { SqlConnection } from './driver.ts'
+import type { Names } from './names.ts'
+import { Session } from './session.ts'
+import { commitError, failureKind, mayBeOneRequest, storageError } from './sqlite-errors.ts'
+
+/** From this size on the log is copied back and begun anew, whoever else writes. */
+const WAL_BYTES_MAX: number = 40 * 1024 * 1024
+const COMMITS_BETWEEN_CHECKS = 200
+
+export interface WriterParts extends Patience {
+  readonly session: Session
+  /** Opens a connection in the place of a broken one; undefined when it is the caller's. */
+  readonly reopen: (() => SqlConnection) | undefined
+  readonly names: Names
+  readonly file: string | undefined
+  readonly profile: Profile
+  readonly limits: Partial<GroupLimits> | undefined
+  /** Called after each commit that stored something. */
+  readonly onStored: () => void
+}
+
+/** The one connection that writes, and the queue before it. */
+export class Writer {
+  readonly group: GroupCommit<PreparedRequest, AppendOutcome>
+  readonly #parts: WriterParts
+  #session: Session
+  /** Why the connection may not be used any more. */
+  #broken: unknown
+  #verified = false
+  #commitCount = 0
+
+  constructor(parts: WriterParts) {
+    this.#parts = parts
+    this.#session = parts.session
+    this.group = new GroupCommit<PreparedRequest, AppendOutcome>({
+      commit: (requests) => this.#commitGroup(requests),
+      splits: mayBeOneRequest,
+      clock: parts.clock,
+      limits: parts.limits,
+    })
+  }
+
+  /** The session to write with; a new one after a failure that the old one must not outlive. */
+  session(): Session {
+    if (this.#broken === undefined) return this.#session
+    const { reopen } = this.#parts
+    if (reopen === undefined) {
+      throw new StorageError('the connection that was handed in (open the store anew)', {
+        cause: this.#broken,
+      })
+    }
+    try {
+      this.#session = new Session(reopen())
+    } catch (error) {
+      throw storageError('opening the file again', error, this.full)
+    }
+    this.#broken = undefined
+    this.#verified = false
+    return this.#session
+  }
+
+  readonly full = (): boolean => diskIsFull(this.#parts.file)
+
+  /** False when another connection holds the lock, or a caller's transaction this one. */
+  begin(): boolean {
+    const session = this.session()
+    if (session.connection.inTransaction) return false
+    try {
+      session.sql.begin.run()
+      return true
+    } catch (error) {
+      if (failureKind(error) === 'busy') return false
+      this.#rollback(error)
+      throw storageError('begin', error, this.full)
+    }
+  }
+
+  /** Waits until `begin` does. */
+  async beginWhenFree(deadline: Deadline): Promise<void> {
+    const startedAt = this.#parts.clock.monotonic()
+    for (let attempt = 0; !this.begin(); attempt++) {
+      if (deadline.leftMs() <= 0) {
+        throw new StorageBusyError(this.#parts.clock.monotonic() - startedAt)
+      }
+      await pause(this.#parts, attempt, deadline.signal)
+    }
+  }
+
+  /** Commits durably, or rolls back and throws. */
+  commit(): void {
+    try {
+      this.#session.sql.commit.run()
+    } catch (error) {
+      this.#rollback(error)
+      throw commitError(error, this.full)
+    }
+    if (!this.#verified) {
+      const { profile, file } = this.#parts
+      assertDurability(this.#session.connection, profile, file)
+      this.#verified = true
+    }
+    if (++this.#commitCount % COMMITS_BETWEEN_CHECKS === 0) this.#boundLog()
+  }
+
+  /** Undoes the open transaction because of `error`. */
+  rollback(error: unknown): void {
+    this.#rollback(error)
+  }
+
+  close(): void {
+    if (this.#broken !== undefined) return
+    this.#broken = new StoreClosedError()
+    if (this.#parts.reopen !== undefined) this.#session.connection.close()
+  }
+
+  #rollback(error: unknown): void {
+    const { connection } = this.#session
+    try {
+      if (connection.inTransaction) connection.exec('ROLLBACK')
+    } catch (failed) {
+      this.#discard(failed)
+    }
+    // After a failed sync the kernel may have dropped the pages: the same connection could
+    // acknowledge a later commit whose log has a hole.
+    const kind = failureKind(error)
+    if (kind === 'io' || kind === 'damaged') this.#discard(error)
+  }
+
+  #discard(reason: unknown): void {
+    if (this.#broken !== undefined) return
+    this.#broken = reason
+    if (this.#parts.reopen === undefined) return
+    try {
+      this.#session.connection.close()
+    } catch {
+      // It is given up either way.
+    }
+  }
+
+  #commitGroup(
+    requests: readonly PreparedRequest[],
+  ): readonly GroupOutcome<AppendOutcome>[] | Promise<readonly GroupOutcome<AppendOutcome>[]> {
+    return this.begin() ? this.#commitBegun(requests) : this.#commitWhenFree(requests)
+  }
+
+  #commitBegun(requests: readonly PreparedRequest[]): readonly AppendOutcome[] {
+    const { names, clock, onStored } = this.#parts
+    const unit = new AppendUnit(this.#session, names, clock.now())
+    let outcomes: AppendOutcome[]
+    try {
+      outcomes = requests.map((request) => unit.append(request))
+      unit.flush()
+    } catch (error) {
+      this.#rollback(error)
+      throw storageError('append', error, this.full)
+    }
+    this.commit()
+    unit.promote()
+    if (unit.stored) onStored()
+    return outcomes
+  }
+
+  async #commitWhenFree(
+    requests: readonly PreparedRequest[],
+  ): Promise<readonly GroupOutcome<AppendOutcome>[]> {
+    const startedAt = this.#parts.clock.monotonic()
+    const failures = new Map<PreparedRequest, GroupFailure>()
+    for (let attempt = 0; ; attempt++) {
+      const waiting = requests.filter((request) => !failures.has(request))
+      for (const request of waiting) {
+        const { deadline } = request
+        if (deadline.signal?.aborted)
+          failures.set(request, new GroupFailure(deadline.signal.reason))
+        else if (deadline.leftMs() <= 0) {
+          const waitedMs = this.#parts.clock.monotonic() - startedAt
+          failures.set(request, new GroupFailure(new StorageBusyError(waitedMs)))
+        }
+      }
+      const left = waiting.filter((request) => !failures.has(request))
+      if (left.length === 0) return requests.map((r) => failures.get(r) as GroupFailure)
+      if (this.begin()) return this.#merge(requests, left, failures)
+      await pause(this.#parts, attempt)
+    }
+  }
+
+  #merge(
+    requests: readonly PreparedRequest[],
+    left: readonly PreparedRequest[],
+    failures: ReadonlyMap<PreparedRequest, GroupFailure>,
+  ): readonly GroupOutcome<AppendOutcome>[] {
+    const outcomes = this.#commitBegun(left)
+    let next = 0
+    return requests.map((r) => failures.get(r) ?? (outcomes[next++] as AppendOutcome))
+  }
+
+  /**
+   * With many writers the automatic checkpoint copies the log back but never finds the moment to
+   * begin it anew, so that it would grow without end.
+   */
+  #boundLog(): void {
+    const { file } = this.#parts
+    if (file === undefined) return
+    try {
+      if (statSync(`${file}-wal`).size < WAL_BYTES_MAX) return
+      this.#session.connection.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
+    } catch {
+      // A reader or the disk is in the way; the next check tries again.
+    }
+  }
+}
+
+/** The bound of a call that names none. */
+export const timeoutMsDefault = 30_000
+
+/** The deadline of one call. */
+export function deadlineOf(
+  patience: Patience,
+  options: { readonly timeoutMs?: number | undefined; readonly signal?: AbortSignal | undefined },
+): Deadline {
+  return deadlineIn(patience.clock, options.timeoutMs ?? timeoutMsDefault, options.signal)
+}
