@@ -1,0 +1,81 @@
+import {
+  type CommandRuntime,
+  defaultRetryPolicy,
+  type UnknownTypes,
+  unknownTypesDefault,
+} from '../commands/index.ts'
+import { systemClock, systemRandom, uuidV7Source } from '../kernel/index.ts'
+import {
+  type EventCreators,
+  type EventInput,
+  eventRegistry,
+  InvalidArgumentError,
+} from '../model/index.ts'
+import { openAdapter } from './adapters.ts'
+import { guardNesting } from './nesting.ts'
+import type { OpenStoreSettings } from './open-options.ts'
+import { Store } from './store.ts'
+import type { EventsOfAll } from './store-events.ts'
+
+/** Milliseconds after which a call that has no bound of its own gives up. */
+const CALL_TIMEOUT_MS = 30_000
+
+/** Options of `openStore` that name the events. */
+export interface TypedStoreOptions<T extends EventCreators> extends OpenStoreSettings {
+  /** What may be appended; checked by type name, and what reads are typed by. */
+  readonly events: readonly T[]
+  readonly unknown?: 'refuse' | undefined
+}
+
+/** Options of `openStore` that leave the events open. */
+export interface UntypedStoreOptions extends OpenStoreSettings {
+  readonly events?: readonly EventCreators[] | undefined
+  /** `allow`: types that no definition names may be appended and read as well. */
+  readonly unknown?: UnknownTypes | undefined
+}
+
+/**
+ * Opens a store: `sqlite:FILE`, `sqlite::memory:`, `memory:` or `postgres://…`. A SQLite file and
+ * the tables of a Postgres schema are made when they are not there.
+ *
+ * Throws StoreUrlError, DriverMissingError, ConnectionError, SchemaTooNewError, DefinitionError.
+ *
+ * @example
+ * ```ts
+ * import { openStore } from 'eventuali'
+ *
+ * const store = await openStore('sqlite::memory:')
+ * try {
+ *   await store.append('order-1', { type: 'OrderPlaced', data: { total: 30 } })
+ * } finally {
+ *   await store.close()
+ * }
+ * ```
+ */
+export function openStore<T extends EventCreators>(
+  url: string,
+  options: TypedStoreOptions<T>,
+): Promise<Store<EventsOfAll<T>>>
+export function openStore(url: string, options?: UntypedStoreOptions): Promise<Store>
+export async function openStore(
+  url: string,
+  options: UntypedStoreOptions = {},
+): Promise<Store<EventInput>> {
+  const { clock = systemClock, random = systemRandom, timeoutMs = CALL_TIMEOUT_MS } = options
+  const retryCountMax = options.conflictRetryCountMax ?? defaultRetryPolicy.retryCountMax
+  if (!Number.isSafeInteger(retryCountMax) || retryCountMax < 0) {
+    throw new InvalidArgumentError('conflictRetryCountMax', 'must be an integer of 0 or more')
+  }
+  if (options.unknown !== undefined && !['allow', 'refuse'].includes(options.unknown)) {
+    throw new InvalidArgumentError('unknown', "must be 'allow' or 'refuse'")
+  }
+  const ids = options.ids ?? uuidV7Source(clock, random)
+  const registry = eventRegistry(...(options.events ?? []))
+  const runtime: CommandRuntime = {
+    ...{ clock, random, ids, registry },
+    unknown: options.unknown ?? unknownTypesDefault(registry),
+    retry: { ...defaultRetryPolicy, retryCountMax },
+  }
+  const port = await openAdapter(url, options, { clock, random, ids })
+  return new Store(guardNesting(port), runtime, timeoutMs)
+}

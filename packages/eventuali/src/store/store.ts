@@ -1,0 +1,294 @@
+import {
+  type AggregateRepository,
+  type AppendAllEntry,
+  type AppendAllOptions,
+  type AppendOptions,
+  type AppendResult,
+  append,
+  appendAll,
+  type ClassRepository,
+  type CommandRuntime,
+  type DecideOptions,
+  type DecideResult,
+  runDecision,
+} from '../commands/index.ts'
+import {
+  type Aggregate,
+  type AggregateClass,
+  type AggregateDefinition,
+  type Decision,
+  type EventInput,
+  InvalidArgumentError,
+  type RecordedFrom,
+  type StreamInfo,
+} from '../model/index.ts'
+import type {
+  CallOptions,
+  EventStore,
+  LogPositions,
+  StoreCapabilities,
+  StreamAccess,
+} from '../ports/index.ts'
+import {
+  type BatchHandler,
+  type EventHandler,
+  type SubscribeOptions,
+  Subscription,
+  waitForPosition,
+} from '../subscriptions/index.ts'
+import { repositoryFor } from './aggregates.ts'
+import { changeStream, type LifecycleOptions } from './lifecycle.ts'
+import type { BoundedCall, ReadAllOptions, ReadStreamOptions } from './read-options.ts'
+import { logPages, streamPages } from './reads.ts'
+import { EventSequence } from './sequence.ts'
+import type { StoredEvent, StoredOfTypes } from './store-events.ts'
+import { Transaction } from './transaction.ts'
+import { type VerifyOptions, type VerifyReport, verifyLog } from './verify.ts'
+
+/** Joins a transaction that the caller began on a driver's connection. */
+export interface WithinOption {
+  /** A `pg` client on which the caller has sent BEGIN. The result is provisional until COMMIT. */
+  readonly within?: unknown
+}
+
+/** Options of `store.streams`. */
+export interface StreamsOptions extends BoundedCall {
+  readonly prefix?: string | undefined
+  readonly category?: string | undefined
+  readonly limit?: number | undefined
+}
+
+/** Transactions end after this many milliseconds unless they say otherwise. */
+const TRANSACTION_TIMEOUT_MS = 30_000
+
+/**
+ * An open event store: append, read, subscribe, decide. Made by `openStore`; close it when done.
+ *
+ * @example
+ * ```ts
+ * import { openStore } from 'eventuali'
+ *
+ * await using store = await openStore('memory:')
+ * await store.append('order-1', { type: 'OrderPlaced', data: { total: 30 } }, { expectedVersion: 0 })
+ * for await (const event of store.readStream('order-1')) console.log(event.version, event.type)
+ * ```
+ */
+export class Store<E extends EventInput = EventInput> implements AsyncDisposable {
+  /** The port underneath, for programs that build on it. */
+  readonly port: EventStore
+  readonly #runtime: CommandRuntime
+  readonly #timeoutMs: number
+  readonly #subscriptions = new Set<{ stop(): Promise<void> }>()
+  #closing: Promise<void> | undefined
+
+  /** @internal Use `openStore`. */
+  constructor(port: EventStore, runtime: CommandRuntime, timeoutMs: number) {
+    this.port = port
+    this.#runtime = runtime
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Name of the adapter: `memory`, `sqlite` or `postgres`. */
+  get adapter(): string {
+    return this.port.adapter
+  }
+
+  /** What this store can do; see docs/adapters.md. */
+  get capabilities(): StoreCapabilities {
+    return this.port.capabilities
+  }
+
+  /** Identity of the log: changed by restore, fork and promotion. */
+  get incarnation(): string {
+    return this.port.incarnation
+  }
+
+  /**
+   * Appends one event or many, atomically; resolves after the commit is durable.
+   *
+   * Throws EmptyAppendError, ValidationError, UnknownEventTypeError, InvalidNameError,
+   * DataNotJsonError, EventTooLargeError, VersionConflictError, IdempotencyConflictError,
+   * StreamDeletedError, StreamArchivedError; nothing was stored then.
+   */
+  append(
+    stream: string,
+    events: E | readonly E[],
+    options: AppendOptions & WithinOption = {},
+  ): Promise<AppendResult<StoredEvent<E>>> {
+    const appended = append(this.#access(options), this.#runtime, stream, events, this.#in(options))
+    return appended as Promise<AppendResult<StoredEvent<E>>>
+  }
+
+  /**
+   * Appends to several streams, each named once, in one transaction; one result for each entry.
+   * With a `condition`, throws AppendConditionError with the events that arrived since.
+   */
+  appendAll(
+    entries: readonly AppendAllEntry[],
+    options: AppendAllOptions & WithinOption = {},
+  ): Promise<readonly AppendResult[]> {
+    return appendAll(this.#access(options), this.#runtime, entries, this.#in(options))
+  }
+
+  /**
+   * Runs `work` in one transaction: commits when it resolves, rolls back when it throws or takes
+   * longer than `timeoutMs` (30,000; TransactionTimeoutError). On SQLite the writer is taken
+   * until it ends. The outer store inside the callback is a NestedTransactionError.
+   */
+  transaction<T>(work: (tx: Transaction<E>) => Promise<T>, options: BoundedCall = {}): Promise<T> {
+    const { signal, timeoutMs = TRANSACTION_TIMEOUT_MS } = options
+    return this.port.transaction((tx) => work(new Transaction<E>(tx, this.#runtime)), {
+      signal,
+      timeoutMs,
+    })
+  }
+
+  /** The events of one stream, every committed one, in version order unless said otherwise. */
+  readStream(stream: string, options: ReadStreamOptions = {}): EventSequence<StoredEvent<E>> {
+    const pages = streamPages(this.port, this.#runtime, stream, this.#in(options))
+    return new EventSequence(pages as () => AsyncIterable<readonly StoredEvent<E>[]>)
+  }
+
+  /** The log in position order, up to the safe position unless `upTo: 'newest'`. */
+  readAll<Type extends E['type'] = E['type']>(
+    options: ReadAllOptions<Type> = {},
+  ): EventSequence<StoredOfTypes<E, Type>> {
+    const bounded = this.#in(options)
+    const positions = () => this.port.positions(bounded)
+    const pages = logPages(this.port, positions, this.#runtime, bounded)
+    return new EventSequence(pages as () => AsyncIterable<readonly StoredOfTypes<E, Type>[]>)
+  }
+
+  /**
+   * Delivers the log: what is there, then what comes, in order, nothing skipped. With a handler
+   * (one event, or `{ batch, maxBatch }`) it runs by itself; without one, iterate over it.
+   */
+  subscribe(
+    options: SubscribeOptions = {},
+    handler?: EventHandler<StoredEvent<E>> | BatchHandler<StoredEvent<E>>,
+  ): Subscription<StoredEvent<E>> {
+    const { registry, clock, random } = this.#runtime
+    const subscription: Subscription<StoredEvent<E>> = new Subscription(
+      this.port,
+      options,
+      handler,
+      {
+        clock,
+        random,
+        map: (events) =>
+          (registry.size === 0
+            ? events
+            : events.map((event) => registry.decode(event))) as readonly StoredEvent<E>[],
+        onEnd: () => this.#subscriptions.delete(subscription),
+      },
+    )
+    if (subscription.state !== 'stopped') this.#subscriptions.add(subscription)
+    return subscription
+  }
+
+  /**
+   * Loads and commands the aggregates of a definition (`defineAggregate`) or of a class that
+   * extends `Aggregate`.
+   */
+  aggregate<S, C, A extends EventInput>(
+    definition: AggregateDefinition<S, C, A>,
+  ): AggregateRepository<S, C, A>
+  aggregate<A extends Aggregate>(aggregateClass: AggregateClass<A>): ClassRepository<A>
+  aggregate(definition: unknown): unknown {
+    return repositoryFor(this.port, this.#runtime, definition)
+  }
+
+  /**
+   * Runs a decision (`defineDecision`, `composeDecisions`): reads what its query asks for, decides,
+   * appends under the condition that nothing of it has arrived since; otherwise once more.
+   */
+  decide<Input, S, D extends EventInput>(
+    decision: Decision<Input, S, D>,
+    input: Input,
+    options: DecideOptions = {},
+  ): Promise<DecideResult<RecordedFrom<D>>> {
+    return runDecision(this.port, this.#runtime, decision, input, this.#in(options))
+  }
+
+  /** Resolves once the safe position has reached `position`; OperationTimeoutError otherwise. */
+  async caughtUp(position: number, options: BoundedCall = {}): Promise<void> {
+    await waitForPosition(this.port, position, this.#runtime.clock, this.#in(options))
+  }
+
+  /** How far the log goes, and who holds the safe position back, if somebody does. */
+  positions(options: BoundedCall = {}): Promise<LogPositions> {
+    return this.port.positions(this.#in(options))
+  }
+
+  /** The streams that exist, by name. */
+  streams(options: StreamsOptions = {}): EventSequence<StreamInfo> {
+    const { limit } = options
+    if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0)) {
+      throw new InvalidArgumentError('limit', 'must be an integer of 0 or more')
+    }
+    return new EventSequence(() => this.port.streams(options, this.#in(options)))
+  }
+
+  /** What is known of one stream, or undefined when it never was. */
+  stream(name: string, options: BoundedCall = {}): Promise<StreamInfo | undefined> {
+    return this.port.stream(name, this.#in(options))
+  }
+
+  /** Makes a stream read-only and leaves it out of `readAll`; `{ undo: true }` takes it back. */
+  archive(
+    stream: string,
+    options: LifecycleOptions & { readonly undo?: boolean } = {},
+  ): Promise<AppendResult> {
+    const kind = options.undo === true ? 'unarchive' : 'archive'
+    return changeStream(this.port, this.#runtime, stream, { kind }, this.#in(options))
+  }
+
+  /** Removes the versions below `before`; the numbers of the others stay. */
+  truncate(
+    stream: string,
+    options: LifecycleOptions & { readonly before: number },
+  ): Promise<AppendResult> {
+    const change = { kind: 'truncate', before: options.before } as const
+    return changeStream(this.port, this.#runtime, stream, change, this.#in(options))
+  }
+
+  /** Removes all events of a stream; only `append(…, { recreate: true })` goes on with it. */
+  deleteStream(stream: string, options: LifecycleOptions = {}): Promise<AppendResult> {
+    return changeStream(this.port, this.#runtime, stream, { kind: 'delete' }, this.#in(options))
+  }
+
+  /** Proves the log's promises over all of it; see `VerifyReport`. */
+  verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    return verifyLog(this.port, options)
+  }
+
+  /** Stops the subscriptions, waits for what is in flight and releases everything. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#subscriptions].map((subscription) => subscription.stop()))
+    await this.port.close()
+  }
+
+  #access(options: WithinOption): StreamAccess {
+    return options.within === undefined ? this.port : this.port.join(options.within)
+  }
+
+  /** The options with the store's own bound where the call names none. */
+  #in<O extends CallOptions>(options: O): O & { readonly timeoutMs: number } {
+    const { timeoutMs = this.#timeoutMs } = options
+    if (!(timeoutMs > 0)) {
+      throw new InvalidArgumentError('timeoutMs', 'must be a positive number of milliseconds')
+    }
+    return options.timeoutMs === timeoutMs
+      ? (options as O & { readonly timeoutMs: number })
+      : { ...options, timeoutMs }
+  }
+}
