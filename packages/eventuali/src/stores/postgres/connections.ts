@@ -1,0 +1,311 @@
+import { hash } from 'node:crypto'
+import { backoffMs, type Clock, type Deadline, type Random, sleep } from '../../kernel/index.ts'
+import { ConnectionError, OperationTimeoutError, StoreClosedError } from '../../model/index.ts'
+import type {
+  Driver,
+  DriverClient,
+  DriverPool,
+  DriverPoolClient,
+  DriverQuery,
+  DriverResult,
+} from './driver.ts'
+import { isConnectionLoss, LostConnection, sqlStateOf } from './failures.ts'
+
+/** A row of a raw query. */
+export type Row = readonly (string | null)[]
+
+/** SQL with a name, so that a direct connection parses it once. */
+export interface Statement {
+  readonly text: string
+  readonly name: string
+}
+
+/** The name follows from the text: a pool may be shared by stores of several schemas. */
+export function statement(text: string): Statement {
+  return { text, name: `eventuali_${hash('sha1', text, 'hex').slice(0, 16)}` }
+}
+
+const rawTypes: DriverQuery['types'] = { getTypeParser: () => (value) => value }
+
+/** Which backend serves a connection; enough to end it, and only it. */
+export interface Backend {
+  readonly pid: string
+  readonly startedAt: string
+}
+
+/** A connection in use by one caller. */
+export interface Session {
+  readonly client: DriverClient
+  readonly backend: Backend | undefined
+  /** Gives it back; a broken one is destroyed. */
+  release(broken?: boolean): void
+}
+
+/** Runs one statement on a client, bounded on this side too: a half-open connection is silent. */
+export async function runOn(
+  context: { readonly clock: Clock; readonly named: boolean },
+  client: DriverClient,
+  { text, name }: Statement,
+  values: readonly unknown[],
+  timeoutMs: number,
+): Promise<DriverResult> {
+  const query: DriverQuery = {
+    text,
+    values,
+    rowMode: 'array',
+    ...(rawTypes === undefined ? {} : { types: rawTypes }),
+    ...(context.named ? { name } : {}),
+  }
+  return bounded(context.clock, client.query(query), timeoutMs)
+}
+
+/** Rejects with LostConnection when `work` has not ended in time; its own end is then ignored. */
+export function bounded<T>(clock: Clock, work: Promise<T>, timeoutMs: number): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const stop = clock.timer(Math.max(1, Math.min(timeoutMs, 2 ** 31 - 1)), () =>
+      reject(new LostConnection(`no answer within ${Math.round(timeoutMs)} ms`)),
+    )
+    work.then(
+      (value) => {
+        stop()
+        resolve(value)
+      },
+      (error) => {
+        stop()
+        reject(error)
+      },
+    )
+  })
+}
+
+export interface ConnectionsOptions {
+  readonly driver: Driver | undefined
+  readonly url: string | undefined
+  readonly pool: DriverPool | undefined
+  readonly poolSize: number
+  readonly writerCountMax: number
+  readonly clock: Clock
+  readonly random: Random
+  readonly connectTimeoutMs: number
+}
+
+const identify: Statement = {
+  text: `SELECT pg_backend_pid(), coalesce((SELECT extract(epoch FROM backend_start)::text FROM pg_stat_activity WHERE pid = pg_backend_pid()), '')`,
+  name: 'eventuali_identify',
+}
+
+const reconnect = { retryCountMax: 1000, firstDelayMs: 20, delayMaxMs: 500 }
+
+/** Whether trying to connect again soon may help: refused, reset, starting up, too many clients. */
+function mayReconnect(error: unknown): boolean {
+  const state = sqlStateOf(error)
+  if (state !== undefined)
+    return state.startsWith('57P') || state.startsWith('08') || state === '53300'
+  return isConnectionLoss(error)
+}
+
+/** The store's connections: some kept for appends, so that readers cannot starve them. */
+export class Connections {
+  readonly #options: ConnectionsOptions
+  readonly #writers: DriverPool
+  readonly #workers: DriverPool
+  readonly #backends = new WeakMap<object, Backend>()
+  readonly #ignore = (): void => {}
+  #pooled = false
+  #closed = false
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options
+    const { pool } = options
+    if (pool !== undefined) {
+      this.#writers = pool
+      this.#workers = pool
+      pool.on('error', this.#ignore)
+    } else {
+      this.#writers = this.#open(options.writerCountMax)
+      this.#workers = this.#open(options.poolSize)
+    }
+  }
+
+  /** Behind a transaction pooler: no named statements, no LISTEN, backends cannot be ended by pid. */
+  get pooled(): boolean {
+    return this.#pooled
+  }
+
+  get ownsPool(): boolean {
+    return this.#options.pool === undefined
+  }
+
+  /** A connection outside the pools, for LISTEN; the caller ends it. */
+  async dedicated(url: string | undefined): Promise<DriverClient | undefined> {
+    const { driver, connectTimeoutMs } = this.#options
+    const connectionString = url ?? this.#options.url
+    if (driver === undefined || connectionString === undefined) return undefined
+    const client = new driver.Client({
+      connectionString,
+      keepAlive: true,
+      connectionTimeoutMillis: connectTimeoutMs,
+      fallback_application_name: 'eventuali',
+    })
+    client.on('error', this.#ignore)
+    await client.connect()
+    return client
+  }
+
+  /** Waits for a connection until the deadline, over restarts of the server. */
+  async acquire(kind: 'writer' | 'worker', deadline: Deadline, patient = true): Promise<Session> {
+    const pool = kind === 'writer' ? this.#writers : this.#workers
+    const { clock, random } = this.#options
+    const startedAt = clock.monotonic()
+    for (let attempt = 0; ; attempt++) {
+      if (this.#closed) throw new StoreClosedError()
+      deadline.signal?.throwIfAborted()
+      try {
+        return await this.#take(pool, deadline)
+      } catch (error) {
+        const delayMs = 5 + backoffMs(reconnect, attempt, random)
+        if (!patient || !mayReconnect(error) || deadline.leftMs() <= delayMs) {
+          if (error instanceof LostConnection && error.message === waitedForPool) {
+            throw new OperationTimeoutError(
+              'a connection',
+              Math.round(clock.monotonic() - startedAt),
+            )
+          }
+          throw new ConnectionError(error instanceof Error ? describe(error) : String(error), {
+            cause: error,
+          })
+        }
+        await sleep(clock, delayMs, deadline.signal)
+      }
+    }
+  }
+
+  /** One statement on any connection; tried again after a lost connection, so reads only. */
+  async read(
+    sql: Statement,
+    values: readonly unknown[],
+    deadline: Deadline,
+  ): Promise<readonly Row[]> {
+    for (;;) {
+      const session = await this.acquire('worker', deadline)
+      let broken = false
+      try {
+        return (await this.run(session, sql, values, deadline.leftMs())).rows
+      } catch (error) {
+        broken = isConnectionLoss(error)
+        if (!broken || deadline.leftMs() <= 0) throw error
+      } finally {
+        session.release(broken)
+      }
+    }
+  }
+
+  run(
+    session: Session,
+    sql: Statement,
+    values: readonly unknown[],
+    timeoutMs: number,
+  ): Promise<DriverResult> {
+    const context = { clock: this.#options.clock, named: !this.#pooled }
+    return runOn(context, session.client, sql, values, timeoutMs)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    if (this.#options.pool !== undefined) {
+      this.#options.pool.off('error', this.#ignore)
+      return
+    }
+    await Promise.all([this.#writers.end(), this.#workers.end()])
+  }
+
+  #open(max: number): DriverPool {
+    const { driver, url, connectTimeoutMs } = this.#options
+    if (driver === undefined) throw new TypeError('a driver or a pool is needed')
+    const pool = new driver.Pool({
+      connectionString: url,
+      max,
+      keepAlive: true,
+      idleTimeoutMillis: 30_000,
+      connectionTimeoutMillis: connectTimeoutMs,
+      fallback_application_name: 'eventuali',
+    })
+    // Without a listener an idle connection that breaks would end the process.
+    pool.on('error', this.#ignore)
+    return pool
+  }
+
+  async #take(pool: DriverPool, deadline: Deadline): Promise<Session> {
+    const { clock } = this.#options
+    const client = await this.#checkOut(pool, deadline)
+    let released = false
+    const release = (broken = false): void => {
+      if (released) return
+      released = true
+      // Not `end()`: a half-open connection would wait for a goodbye that never comes.
+      if (broken) client.connection?.stream?.destroy()
+      client.release(broken)
+    }
+    try {
+      let backend = this.#backends.get(client)
+      if (backend === undefined) {
+        client.on('error', this.#ignore)
+        const context = { clock, named: false }
+        const { rows } = await runOn(context, client, identify, [], deadline.leftMs())
+        const [pid = '', startedAt = ''] = rows[0] as string[]
+        // A pooler answers the start of a connection itself, with a pid of its own making.
+        if (client.processID !== undefined && String(client.processID) !== pid) this.#pooled = true
+        backend = { pid, startedAt }
+        this.#backends.set(client, backend)
+      }
+      return { client, backend: this.#pooled ? undefined : backend, release }
+    } catch (error) {
+      release(true)
+      throw error
+    }
+  }
+
+  /** The pool cannot be told to stop waiting; a client that comes too late goes straight back. */
+  #checkOut(pool: DriverPool, deadline: Deadline): Promise<DriverPoolClient> {
+    const waiting = pool.connect()
+    return new Promise((resolve, reject) => {
+      let settled = false
+      const fail = (error: unknown): void => {
+        if (settled) return
+        settled = true
+        stop()
+        reject(error)
+      }
+      const onAbort = (): void => fail(deadline.signal?.reason)
+      const leftMs = deadline.leftMs()
+      const cancel =
+        leftMs === Number.POSITIVE_INFINITY
+          ? undefined
+          : this.#options.clock.timer(Math.max(1, leftMs), () =>
+              fail(new LostConnection(waitedForPool)),
+            )
+      const stop = (): void => {
+        cancel?.()
+        deadline.signal?.removeEventListener('abort', onAbort)
+      }
+      deadline.signal?.addEventListener('abort', onAbort, { once: true })
+      waiting.then((client) => {
+        if (settled) {
+          client.release()
+          return
+        }
+        settled = true
+        stop()
+        resolve(client)
+      }, fail)
+    })
+  }
+}
+
+const waitedForPool = 'all connections of the pool are in use'
+
+function describe(error: Error): string {
+  // A host with several addresses fails with an aggregate whose own message is empty.
+  const code = (error as { code?: unknown }).code
+  return error.message === '' && typeof code === 'string' ? code : error.message
+}

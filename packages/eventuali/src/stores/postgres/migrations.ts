@@ -1,0 +1,98 @@
+import type { Deadline, IdSource } from '../../kernel/index.ts'
+import { SchemaTooNewError, StorageError } from '../../model/index.ts'
+import { appendFunctionV1 } from './append-v1.ts'
+import { type Connections, type Row, type Session, statement } from './connections.ts'
+import { tablesV1 } from './schema-v1.ts'
+
+/** One step of the schema. Frozen once released; the next change is the next number. */
+interface Migration {
+  readonly version: number
+  sql(schema: string): string
+}
+
+const migrations: readonly Migration[] = [
+  { version: 1, sql: (schema) => tablesV1(schema) + appendFunctionV1(schema) },
+]
+
+/** The newest schema this library knows. */
+export const schemaVersion: number = migrations.length
+
+/** What the store's own table says about it. */
+export interface SchemaState {
+  readonly incarnation: string
+}
+
+/** Brings the schema up to date, or finds that it is; several openers at once are safe. */
+export async function migrate(
+  connections: Connections,
+  schema: string,
+  ids: IdSource,
+  deadline: Deadline,
+): Promise<SchemaState> {
+  const session = await connections.acquire('worker', deadline, false)
+  let broken = true
+  try {
+    const run = async (text: string, values: readonly unknown[] = []): Promise<readonly Row[]> => {
+      return (await connections.run(session, statement(text), values, deadline.leftMs())).rows
+    }
+    for (;;) {
+      const found = await readVersion(run, schema)
+      if (found > schemaVersion) throw new SchemaTooNewError(found, schemaVersion)
+      if (found === schemaVersion) break
+      await step(session, run, schema, ids, deadline)
+    }
+    const rows = await run(`SELECT value FROM ${schema}.meta WHERE key = 'incarnation'`)
+    const incarnation = rows[0]?.[0]
+    if (typeof incarnation !== 'string') {
+      throw new StorageError('opening', { cause: new Error('the store has no incarnation') })
+    }
+    broken = false
+    return { incarnation }
+  } finally {
+    // A failed step may have left a transaction open; the connection goes with it.
+    session.release(broken)
+  }
+}
+
+type RunText = (text: string, values?: readonly unknown[]) => Promise<readonly Row[]>
+
+async function readVersion(run: RunText, schema: string): Promise<number> {
+  const [there] = await run(`SELECT to_regclass($1)::text`, [`${schema}.meta`])
+  if (there?.[0] === null || there === undefined) return 0
+  const [row] = await run(`SELECT value FROM ${schema}.meta WHERE key = 'schema_version'`)
+  return Number(row?.[0] ?? 0)
+}
+
+/** One migration in one transaction, so that what is interrupted goes on where it was. */
+async function step(
+  session: Session,
+  run: RunText,
+  schema: string,
+  ids: IdSource,
+  deadline: Deadline,
+): Promise<void> {
+  await run('BEGIN')
+  await run(
+    `SELECT set_config('lock_timeout', $1, true), set_config('client_min_messages', 'warning', true)`,
+    [String(Math.max(1, Math.floor(Math.min(deadline.leftMs(), 2 ** 31 - 1))))],
+  )
+  await run(`SELECT pg_advisory_xact_lock(hashtextextended('eventuali migrations', 0))`)
+  const found = await readVersion(run, schema)
+  if (found === 0) {
+    const [there] = await run(`SELECT to_regnamespace($1)::text`, [schema])
+    if (there?.[0] == null) await run(`CREATE SCHEMA ${schema}`)
+    await run(`CREATE TABLE ${schema}.meta (key text PRIMARY KEY, value text NOT NULL)`)
+    await run(`INSERT INTO ${schema}.meta (key, value) VALUES ('incarnation', $1)`, [ids.next()])
+  }
+  const next = migrations[found]
+  if (next !== undefined) {
+    // Several statements in one text go by the simple protocol, which takes no parameters.
+    await session.client.query(next.sql(schema))
+    await run(
+      `INSERT INTO ${schema}.meta (key, value) VALUES ('schema_version', $1)
+       ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+      [String(next.version)],
+    )
+  }
+  await run('COMMIT')
+}

@@ -1,0 +1,204 @@
+import type { Clock } from '../../kernel/index.ts'
+import type { LogPositions } from '../../ports/index.ts'
+import type { Connections } from './connections.ts'
+import type { DriverClient } from './driver.ts'
+
+/** Notifications of one process are at least this far apart. */
+const NOTIFY_EVERY_MS = 20
+const POLL_FAST_MS = 50
+/** With LISTEN the poll is only for what it may have missed; without, it is the delivery. */
+const POLL_LISTENING_MS = 500
+const POLL_ALONE_MS = 150
+const RECONNECT_MS = 1000
+
+export interface NotificationsOptions {
+  readonly connections: Connections
+  readonly clock: Clock
+  readonly channel: string
+  readonly listenUrl: string | undefined
+  readonly positions: () => Promise<LogPositions>
+}
+
+/**
+ * Tells listeners that the log may have grown. LISTEN and NOTIFY are hints on connections of
+ * their own (a NOTIFY inside an append would make commits take turns); the poll is the guarantee.
+ */
+export class Notifications {
+  readonly #options: NotificationsOptions
+  readonly #listeners = new Set<() => void>()
+  #closed = false
+  #listener: DriverClient | undefined
+  #notifier: DriverClient | undefined
+  #connecting = false
+  #dirty = false
+  #notifying = false
+  #stopPoll: (() => void) | undefined
+  #stopReconnect: (() => void) | undefined
+  #pollMs = POLL_FAST_MS
+  #last = ''
+
+  constructor(options: NotificationsOptions) {
+    this.#options = options
+  }
+
+  get listening(): boolean {
+    return this.#listener !== undefined
+  }
+
+  watch(listener: () => void): () => void {
+    // A fresh function each time, so that the same listener may watch twice.
+    const own = (): void => listener()
+    this.#listeners.add(own)
+    if (this.#listeners.size === 1) this.#start()
+    return () => {
+      this.#listeners.delete(own)
+      if (this.#listeners.size === 0) this.#stop()
+    }
+  }
+
+  /** This process has committed something: its own listeners at once, others by NOTIFY. */
+  stored(): void {
+    if (this.#closed) return
+    this.#tell()
+    this.#dirty = true
+    if (!this.#notifying) void this.#notify()
+  }
+
+  /** Something may be committed soon by a transaction that others own: look often for a while. */
+  expect(): void {
+    this.#pollMs = POLL_FAST_MS
+    if (this.#listeners.size > 0) this.#schedulePoll()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#listeners.clear()
+    this.#stop()
+    const notifier = this.#notifier
+    this.#notifier = undefined
+    await notifier?.end().catch(() => {})
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  async #notify(): Promise<void> {
+    this.#notifying = true
+    try {
+      while (this.#dirty && !this.#closed) {
+        this.#dirty = false
+        await this.#send()
+        await this.#pause(NOTIFY_EVERY_MS)
+      }
+    } finally {
+      this.#notifying = false
+    }
+  }
+
+  async #send(): Promise<void> {
+    const { connections, listenUrl, channel, clock } = this.#options
+    try {
+      if (connections.ownsPool) {
+        // NOTIFY, unlike LISTEN, works through a pooler too.
+        this.#notifier ??= await this.#connect(connections.pooled ? undefined : listenUrl, () => {
+          this.#notifier = undefined
+        })
+        await this.#notifier?.query(`NOTIFY ${channel}`)
+        return
+      }
+      const end = clock.monotonic() + 5000
+      const deadline = { leftMs: () => end - clock.monotonic(), signal: undefined }
+      await connections.read({ text: `NOTIFY ${channel}`, name: `notify_${channel}` }, [], deadline)
+    } catch {
+      // A hint that is lost costs others one poll interval.
+      this.#notifier = undefined
+    }
+  }
+
+  async #connect(url: string | undefined, onLost: () => void): Promise<DriverClient | undefined> {
+    const client = await this.#options.connections.dedicated(url)
+    client?.on('error', onLost)
+    client?.on('end', onLost)
+    return client
+  }
+
+  #start(): void {
+    if (this.#closed) return
+    void this.#listen()
+    this.#pollMs = POLL_FAST_MS
+    this.#schedulePoll()
+  }
+
+  #stop(): void {
+    this.#stopPoll?.()
+    this.#stopPoll = undefined
+    this.#stopReconnect?.()
+    this.#stopReconnect = undefined
+    const listener = this.#listener
+    this.#listener = undefined
+    void listener?.end().catch(() => {})
+  }
+
+  async #listen(): Promise<void> {
+    const { connections, listenUrl, channel } = this.#options
+    if (this.#connecting || this.#listener !== undefined) return
+    if (connections.pooled && listenUrl === undefined) return
+    this.#connecting = true
+    try {
+      const client = await this.#connect(listenUrl, () => {
+        if (this.#listener !== client) return
+        this.#listener = undefined
+        this.#retryListen()
+      })
+      if (client === undefined) return
+      client.on('notification', () => {
+        this.#pollMs = POLL_FAST_MS
+        this.#tell()
+      })
+      await client.query(`LISTEN ${channel}`)
+      if (this.#closed || this.#listeners.size === 0) await client.end().catch(() => {})
+      else this.#listener = client
+      // What was notified before LISTEN took hold.
+      this.#tell()
+    } catch {
+      this.#retryListen()
+    } finally {
+      this.#connecting = false
+    }
+  }
+
+  #retryListen(): void {
+    if (this.#closed || this.#listeners.size === 0) return
+    this.#stopReconnect?.()
+    const again = (): void => void this.#listen()
+    this.#stopReconnect = this.#options.clock.timer(RECONNECT_MS, again, { background: true })
+  }
+
+  #schedulePoll(): void {
+    this.#stopPoll?.()
+    const poll = (): void => void this.#poll()
+    this.#stopPoll = this.#options.clock.timer(this.#pollMs, poll, { background: true })
+  }
+
+  async #poll(): Promise<void> {
+    const most = this.listening ? POLL_LISTENING_MS : POLL_ALONE_MS
+    try {
+      const { safe, newest } = await this.#options.positions()
+      const now = `${safe} ${newest}`
+      const gap = safe < newest
+      this.#pollMs = gap || now !== this.#last ? POLL_FAST_MS : Math.min(most, this.#pollMs * 1.5)
+      if (now !== this.#last) this.#tell()
+      this.#last = now
+    } catch {
+      this.#pollMs = most
+    }
+    if (!this.#closed && this.#listeners.size > 0) this.#schedulePoll()
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#options.clock.timer(ms, resolve, { background: true })
+    })
+  }
+}

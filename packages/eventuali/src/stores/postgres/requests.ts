@@ -1,0 +1,93 @@
+import type { Deadline } from '../../kernel/index.ts'
+import { type EncodedEvent, encodeEvent } from '../../model/index.ts'
+import type { AppendEntry, AppendRequest } from '../../ports/index.ts'
+import type { Sized } from '../sql/index.ts'
+import { type LockKeys, lockCountMax } from './lock-keys.ts'
+
+/** An entry whose events have been turned into row texts. */
+export interface EncodedEntry {
+  readonly entry: AppendEntry
+  readonly events: readonly EncodedEvent[]
+}
+
+/** A request on its way: encoded once, before any group or transaction is entered. */
+export interface PreparedAppend extends Sized {
+  readonly request: AppendRequest
+  readonly entries: readonly EncodedEntry[]
+  readonly types: ReadonlySet<string>
+  readonly hasGivenIds: boolean
+  readonly deadline: Deadline
+  /** The advisory locks it needs, by key; true for an exclusive one. */
+  readonly locks: ReadonlyMap<string, boolean>
+  /** Moments of attempts whose connection was lost: rows recorded then are this call's own. */
+  readonly attempts: number[]
+}
+
+/** Encodes a request. Throws DataNotJsonError and EventTooLargeError. */
+export function prepare(
+  request: AppendRequest,
+  deadline: Deadline,
+  keys: LockKeys,
+): PreparedAppend {
+  let bytes = 0
+  let eventCount = 0
+  let hasGivenIds = false
+  const types = new Set<string>()
+  const entries = request.entries.map((entry) => {
+    const events = entry.events.map((event) => {
+      const encoded = encodeEvent(entry.stream, event)
+      bytes += encoded.bytes + 200
+      hasGivenIds ||= encoded.idGiven
+      types.add(encoded.type)
+      return encoded
+    })
+    eventCount += events.length
+    return { entry, events }
+  })
+  for (const item of request.condition?.query ?? []) for (const type of item.types) types.add(type)
+  const locks = locksOf(request, entries, keys)
+  const size = { eventCount, bytes }
+  return { request, entries, types, hasGivenIds, deadline, locks, attempts: [], ...size }
+}
+
+/** The locks of one request: key, and whether it is for itself alone. */
+function locksOf(
+  { condition }: AppendRequest,
+  entries: readonly EncodedEntry[],
+  keys: LockKeys,
+): Map<string, boolean> {
+  const locks = new Map<string, boolean>()
+  for (const { events } of entries) {
+    for (const { type, tags } of events) {
+      locks.set(keys.ofType(type), false)
+      for (const tag of tags) locks.set(keys.ofTag(type, tag), false)
+    }
+  }
+  if (locks.size > lockCountMax) {
+    locks.clear()
+    locks.set(keys.root, true)
+  }
+  if (condition === undefined) return locks
+  if (!locks.has(keys.root)) locks.set(keys.root, false)
+  for (const item of condition.query) {
+    for (const key of keys.ofItem(item)) locks.set(key, true)
+  }
+  return locks
+}
+
+/** Events of a request in log order: entry by entry, or as `ordinals` say. */
+export function inLogOrder(
+  entries: readonly EncodedEntry[],
+): readonly { readonly entry: number; readonly number: number }[] {
+  const order: { entry: number; number: number; ordinal: number }[] = []
+  for (let entry = 0; entry < entries.length; entry++) {
+    const { events, entry: asked } = entries[entry] as EncodedEntry
+    for (let number = 0; number < events.length; number++) {
+      order.push({ entry, number, ordinal: asked.ordinals?.[number] ?? order.length })
+    }
+  }
+  if (entries.some(({ entry }) => entry.ordinals !== undefined)) {
+    order.sort((a, b) => a.ordinal - b.ordinal)
+  }
+  return order
+}

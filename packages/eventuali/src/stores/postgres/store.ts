@@ -1,0 +1,361 @@
+import {
+  type Clock,
+  type Deadline,
+  deadlineIn,
+  type IdSource,
+  type Random,
+} from '../../kernel/index.ts'
+import {
+  InvalidArgumentError,
+  type RecordedEvent,
+  StoreClosedError,
+  type StreamInfo,
+} from '../../model/index.ts'
+import type {
+  AppendOutcome,
+  AppendRequest,
+  CallOptions,
+  EventStore,
+  LogPositions,
+  LogQuery,
+  StorageFault,
+  StoreTransaction,
+  StreamQuery,
+  StreamsQuery,
+} from '../../ports/index.ts'
+import type { GroupLimits } from '../sql/index.ts'
+import { Appender } from './append.ts'
+import { Connections, statement } from './connections.ts'
+import { asClient, type DriverPool, loadDriver } from './driver.ts'
+import { storageFailure } from './failures.ts'
+import { findFaults } from './faults.ts'
+import { LockKeys } from './lock-keys.ts'
+import { manifest } from './manifest.ts'
+import { migrate } from './migrations.ts'
+import { Notifications } from './notifications.ts'
+import { Reads } from './reads.ts'
+import { SafePosition } from './safe-position.ts'
+import { Settling } from './settle.ts'
+import { joinTransaction, runTransaction, type TransactionContext } from './transaction.ts'
+import { TypeNames } from './type-names.ts'
+
+/** Bounds and sizes, all of them optional. */
+export interface PostgresLimits {
+  /** Calls without a `timeoutMs` of their own end within this. */
+  readonly timeoutMs: number
+  /** An append that gets no answer for this long counts as lost, and is looked up. */
+  readonly statementTimeoutMs: number
+  readonly connectTimeoutMs: number
+  /** Appends that may each wait for another transaction at the same time. */
+  readonly laneCountMax: number
+  /** Groups of appends under way at the same time. */
+  readonly groupCountMax: number
+  readonly group: Partial<GroupLimits>
+}
+
+const limitsDefault: PostgresLimits = {
+  timeoutMs: 30_000,
+  statementTimeoutMs: 10_000,
+  connectTimeoutMs: 5_000,
+  laneCountMax: 4,
+  groupCountMax: 1,
+  group: {},
+}
+
+/** How to open a PostgreSQL store. */
+export interface PostgresStoreOptions {
+  /** `postgres://user:password@host:port/database`; this or a `pool`. */
+  readonly url?: string | undefined
+  /** A `pg` Pool of the caller's, who ends it himself. */
+  readonly pool?: unknown
+  /** The database schema that holds the tables; `eventuali` when left out. */
+  readonly schema?: string | undefined
+  /** A direct url for LISTEN when `url` leads to a transaction pooler. */
+  readonly listenUrl?: string | undefined
+  /** Connections for reads and transactions; appends have a few of their own. 10 when left out. */
+  readonly poolSize?: number | undefined
+  /** `durable`: a commit is on disk before it is acknowledged. `relaxed` may lose the last ones. */
+  readonly profile?: 'durable' | 'relaxed' | undefined
+  readonly clock: Clock
+  readonly random: Random
+  readonly ids: IdSource
+  readonly limits?: Partial<PostgresLimits> | undefined
+}
+
+const SCHEMA_NAME = /^[a-z_][a-z0-9_]{0,47}$/
+const notDurable: ReadonlySet<string> = new Set(['off'])
+
+/** Opens (and creates or migrates) the store of a schema. */
+export async function openPostgresStore(options: PostgresStoreOptions): Promise<EventStore> {
+  const schema = options.schema ?? 'eventuali'
+  if (!SCHEMA_NAME.test(schema)) {
+    throw new InvalidArgumentError(
+      'schema',
+      'is not a plain lower-case name of up to 48 characters',
+    )
+  }
+  if (options.url === undefined && options.pool === undefined) {
+    throw new InvalidArgumentError('url', 'is missing; give a url or a pool')
+  }
+  const limits = { ...limitsDefault, ...options.limits }
+  const { clock, random } = options
+  const driver =
+    options.url === undefined && options.listenUrl === undefined ? undefined : await loadDriver()
+  const connections = new Connections({
+    driver,
+    url: options.url,
+    pool: options.pool as DriverPool | undefined,
+    poolSize: options.poolSize ?? 10,
+    writerCountMax: limits.groupCountMax + limits.laneCountMax,
+    clock,
+    random,
+    connectTimeoutMs: limits.connectTimeoutMs,
+  })
+  try {
+    const deadline = deadlineIn(clock, limits.timeoutMs)
+    return await PostgresEventStore.open(options, schema, limits, connections, deadline)
+  } catch (error) {
+    await connections.close().catch(() => {})
+    throw storageFailure('opening the store', limits.timeoutMs, error)
+  }
+}
+
+class PostgresEventStore implements EventStore {
+  readonly adapter = manifest.name
+  readonly capabilities = manifest.capabilities
+  readonly incarnation: string
+  readonly #options: PostgresStoreOptions
+  readonly #limits: PostgresLimits
+  readonly #schema: string
+  readonly #connections: Connections
+  readonly #types: TypeNames
+  readonly #reads: Reads
+  readonly #safe: SafePosition
+  readonly #appender: Appender
+  readonly #notifications: Notifications
+  readonly #transactions: TransactionContext
+  readonly #sync: string | null
+  #open = 0
+  #closing: Promise<void> | undefined
+  #idle: (() => void) | undefined
+
+  static async open(
+    options: PostgresStoreOptions,
+    schema: string,
+    limits: PostgresLimits,
+    connections: Connections,
+    deadline: Deadline,
+  ): Promise<PostgresEventStore> {
+    // The first connection must not be waited for: a wrong url is said at once.
+    const session = await connections.acquire('worker', deadline, false)
+    session.release()
+    const look = statement(
+      `SELECT current_setting('synchronous_commit'), pg_is_in_recovery()::text`,
+    )
+    const [row] = await connections.read(look, [], deadline)
+    const replica = row?.[1] === 'true'
+    const { incarnation } = await migrate(connections, schema, options.ids, deadline)
+    const sync = wantedSync(options.profile ?? 'durable', row?.[0] ?? '', connections.pooled)
+    const state = { incarnation, replica, sync }
+    const store = new PostgresEventStore(options, schema, limits, connections, state)
+    await store.#safe.start(deadline)
+    await store.#types.refresh(deadline)
+    return store
+  }
+
+  private constructor(
+    options: PostgresStoreOptions,
+    schema: string,
+    limits: PostgresLimits,
+    connections: Connections,
+    state: {
+      readonly incarnation: string
+      readonly replica: boolean
+      readonly sync: string | null
+    },
+  ) {
+    const { clock, random } = options
+    this.#options = options
+    this.#limits = limits
+    this.#schema = schema
+    this.#connections = connections
+    this.#sync = state.sync
+    this.incarnation = state.incarnation
+    const { timeoutMs } = limits
+    this.#types = new TypeNames(connections, schema)
+    const types = this.#types
+    this.#safe = new SafePosition(connections, clock, schema, state.replica)
+    const run = connections.read.bind(connections)
+    this.#reads = new Reads({ run, types, clock, schema, timeoutMs })
+    this.#notifications = new Notifications({
+      connections,
+      clock,
+      channel: `${schema}_events`,
+      listenUrl: options.listenUrl,
+      positions: () => this.#safe.read(deadlineIn(clock, timeoutMs)),
+    })
+    const settling = new Settling(connections, clock, types, schema)
+    const onStored = (): void => this.#notifications.stored()
+    this.#appender = new Appender({
+      connections,
+      settling,
+      types,
+      keys: new LockKeys(schema),
+      schema,
+      clock,
+      random,
+      sync: state.sync,
+      timeoutMs,
+      statementTimeoutMs: limits.statementTimeoutMs,
+      laneCountMax: limits.laneCountMax,
+      groupCountMax: limits.groupCountMax,
+      limits: limits.group,
+      readOnly: state.replica ? 'the server is a replica' : undefined,
+      reads: this.#reads,
+      onStored,
+    })
+    const appender = this.#appender
+    const shared = { connections, appender, settling, types, clock, schema, timeoutMs, onStored }
+    this.#transactions = shared
+  }
+
+  append(request: AppendRequest, options?: CallOptions): Promise<AppendOutcome> {
+    return this.#during(() => this.#appender.append(request, options))
+  }
+
+  readStream(query: StreamQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]> {
+    return this.#pages('a read', () => this.#reads.readStream(query, options))
+  }
+
+  readLog(query: LogQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]> {
+    return this.#pages('a read', () => this.#reads.readLog(query, options))
+  }
+
+  streams(query: StreamsQuery, options?: CallOptions): AsyncIterable<readonly StreamInfo[]> {
+    return this.#pages('a read', () => this.#reads.streams(query, options))
+  }
+
+  eventById(stream: string, id: string, options?: CallOptions): Promise<RecordedEvent | undefined> {
+    return this.#during(() => this.#reads.eventById(stream, id, options))
+  }
+
+  stream(name: string, options?: CallOptions): Promise<StreamInfo | undefined> {
+    return this.#during(() => this.#reads.stream(name, options))
+  }
+
+  transaction<T>(
+    work: (tx: StoreTransaction) => Promise<T>,
+    options: CallOptions = {},
+  ): Promise<T> {
+    return this.#entered(() => runTransaction(this.#transactions, work, options))
+  }
+
+  join(client: unknown): StoreTransaction {
+    if (this.#closing !== undefined) throw new StoreClosedError()
+    return joinTransaction(this.#transactions, asClient(client), () => this.#notifications.expect())
+  }
+
+  positions(options: CallOptions = {}): Promise<LogPositions> {
+    return this.#during(() => {
+      const timeoutMs = options.timeoutMs ?? this.#limits.timeoutMs
+      return this.#safe.read(deadlineIn(this.#options.clock, timeoutMs, options.signal))
+    })
+  }
+
+  watch(listener: () => void): () => void {
+    if (this.#closing !== undefined) throw new StoreClosedError()
+    return this.#notifications.watch(listener)
+  }
+
+  settings(): Promise<Readonly<Record<string, string>>> {
+    return this.#during(async () => {
+      const names = ['server_version', 'synchronous_commit', 'fsync', 'full_page_writes']
+      const list = names.map((name) => `current_setting('${name}')`).join(', ')
+      const deadline = deadlineIn(this.#options.clock, this.#limits.timeoutMs)
+      const [row] = await this.#connections.read(statement(`SELECT ${list}`), [], deadline)
+      const settings = Object.fromEntries(names.map((name, i) => [name, row?.[i] ?? '']))
+      return {
+        ...settings,
+        ...(this.#sync === null ? {} : { synchronous_commit: this.#sync }),
+        pooler: this.#connections.pooled ? 'transaction' : 'none',
+        listen: this.#notifications.listening ? 'on' : 'off',
+      }
+    })
+  }
+
+  faults(options: CallOptions = {}): AsyncIterable<StorageFault> {
+    const { clock } = this.#options
+    return this.#pages('a check', () =>
+      findFaults(
+        this.#connections,
+        this.#types,
+        clock,
+        this.#schema,
+        this.#limits.timeoutMs,
+        options,
+      ),
+    )
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#end()
+    return this.#closing
+  }
+
+  async #end(): Promise<void> {
+    await this.#appender.close()
+    if (this.#open > 0) {
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+      })
+    }
+    await this.#notifications.close()
+    await this.#safe.save()
+    await this.#connections.close()
+  }
+
+  async #entered<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw new StoreClosedError()
+    this.#open++
+    try {
+      return await work()
+    } finally {
+      this.#open--
+      if (this.#open === 0) this.#idle?.()
+    }
+  }
+
+  async #during<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#entered(work)
+    } catch (error) {
+      throw this.#failure('a call', error)
+    }
+  }
+
+  async *#pages<T>(what: string, pages: () => AsyncIterable<T>): AsyncGenerator<T> {
+    if (this.#closing !== undefined) throw new StoreClosedError()
+    try {
+      for await (const page of pages()) {
+        yield page
+        if (this.#closing !== undefined) throw new StoreClosedError()
+      }
+    } catch (error) {
+      throw this.#failure(what, error)
+    }
+  }
+
+  /** Errors of the driver and the server become the library's; reasons of signals stay. */
+  #failure(what: string, error: unknown): unknown {
+    const fromOutside =
+      error instanceof Error && error.name !== 'AbortError' && error.name !== 'TimeoutError'
+    return fromOutside ? storageFailure(what, this.#limits.timeoutMs, error) : error
+  }
+}
+
+/** What to set in each append, or null when the server's own value serves the profile. */
+function wantedSync(profile: 'durable' | 'relaxed', found: string, pooled: boolean): string | null {
+  if (profile === 'relaxed') return 'off'
+  // Behind a pooler another backend may serve each append.
+  return notDurable.has(found) || pooled ? 'on' : null
+}
