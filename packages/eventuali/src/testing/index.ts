@@ -12,3 +12,5 @@ export {
   skipReason,
   type TestRunner,
 } from './contracts/index.ts'
+export { type StoreMutant, storeMutants } from './mutants/index.ts'
+export { type StoreHooks, wrapStore } from './wrap.ts'

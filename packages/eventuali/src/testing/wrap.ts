@@ -1,0 +1,84 @@
+import type { RecordedEvent, StreamInfo } from '../model/index.ts'
+import type {
+  AppendOutcome,
+  AppendRequest,
+  CallOptions,
+  EventStore,
+  LogPositions,
+  LogQuery,
+  StoreTransaction,
+  StreamAccess,
+  StreamQuery,
+} from '../ports/index.ts'
+
+type Pages<T> = AsyncIterable<readonly T[]>
+
+/** Stands in for calls; `next` is what lies below: the store, or one of its transactions. */
+export interface StoreHooks {
+  append?(
+    next: StreamAccess,
+    request: AppendRequest,
+    options: CallOptions | undefined,
+  ): Promise<AppendOutcome>
+  readStream?(
+    next: StreamAccess,
+    query: StreamQuery,
+    options: CallOptions | undefined,
+  ): Pages<RecordedEvent>
+  readLog?(
+    next: StreamAccess,
+    query: LogQuery,
+    options: CallOptions | undefined,
+  ): Pages<RecordedEvent>
+  eventById?(next: StreamAccess, stream: string, id: string): Promise<RecordedEvent | undefined>
+  stream?(next: StreamAccess, name: string): Promise<StreamInfo | undefined>
+  positions?(next: EventStore, options: CallOptions | undefined): Promise<LogPositions>
+  transaction?<T>(
+    next: EventStore,
+    work: (tx: StoreTransaction) => Promise<T>,
+    options: CallOptions | undefined,
+  ): Promise<T>
+  watch?(next: EventStore, listener: () => void): () => void
+}
+
+function wrapAccess(next: StreamAccess, hooks: StoreHooks): StreamAccess {
+  return {
+    append: (request, options) =>
+      hooks.append?.(next, request, options) ?? next.append(request, options),
+    readStream: (query, options) =>
+      hooks.readStream?.(next, query, options) ?? next.readStream(query, options),
+    readLog: (query, options) =>
+      hooks.readLog?.(next, query, options) ?? next.readLog(query, options),
+    eventById: (stream, id, options) =>
+      hooks.eventById?.(next, stream, id) ?? next.eventById(stream, id, options),
+    stream: (name, options) => hooks.stream?.(next, name) ?? next.stream(name, options),
+  }
+}
+
+/**
+ * A store with some of its calls replaced; the hooks for streams are in force inside transactions
+ * as well.
+ */
+export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
+  const wrapTransaction = (tx: StoreTransaction): StoreTransaction => ({
+    ...wrapAccess(tx, hooks),
+    sql: tx.sql,
+  })
+  return {
+    ...wrapAccess(store, hooks),
+    adapter: store.adapter,
+    capabilities: store.capabilities,
+    incarnation: store.incarnation,
+    transaction: (work, options) => {
+      const inner = (tx: StoreTransaction) => work(wrapTransaction(tx))
+      return hooks.transaction?.(store, inner, options) ?? store.transaction(inner, options)
+    },
+    join: (client) => wrapTransaction(store.join(client)),
+    positions: (options) => hooks.positions?.(store, options) ?? store.positions(options),
+    streams: (query, options) => store.streams(query, options),
+    watch: (listener) => hooks.watch?.(store, listener) ?? store.watch(listener),
+    settings: () => store.settings(),
+    faults: (options) => store.faults(options),
+    close: () => store.close(),
+  }
+}
