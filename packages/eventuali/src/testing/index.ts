@@ -1,3 +1,4 @@
+export { type ManualClock, manualClock } from './clock.ts'
 export {
   type BindOptions,
   bindVitest,
@@ -12,5 +13,6 @@ export {
   skipReason,
   type TestRunner,
 } from './contracts/index.ts'
+export { type FaultPlan, type FaultyStore, withFault } from './faults.ts'
 export { type StoreMutant, storeMutants } from './mutants/index.ts'
 export { type StoreHooks, wrapStore } from './wrap.ts'

@@ -30,8 +30,17 @@ export interface StoreHooks {
     query: LogQuery,
     options: CallOptions | undefined,
   ): Pages<RecordedEvent>
-  eventById?(next: StreamAccess, stream: string, id: string): Promise<RecordedEvent | undefined>
-  stream?(next: StreamAccess, name: string): Promise<StreamInfo | undefined>
+  eventById?(
+    next: StreamAccess,
+    stream: string,
+    id: string,
+    options: CallOptions | undefined,
+  ): Promise<RecordedEvent | undefined>
+  stream?(
+    next: StreamAccess,
+    name: string,
+    options: CallOptions | undefined,
+  ): Promise<StreamInfo | undefined>
   positions?(next: EventStore, options: CallOptions | undefined): Promise<LogPositions>
   transaction?<T>(
     next: EventStore,
@@ -50,8 +59,8 @@ function wrapAccess(next: StreamAccess, hooks: StoreHooks): StreamAccess {
     readLog: (query, options) =>
       hooks.readLog?.(next, query, options) ?? next.readLog(query, options),
     eventById: (stream, id, options) =>
-      hooks.eventById?.(next, stream, id) ?? next.eventById(stream, id, options),
-    stream: (name, options) => hooks.stream?.(next, name) ?? next.stream(name, options),
+      hooks.eventById?.(next, stream, id, options) ?? next.eventById(stream, id, options),
+    stream: (name, options) => hooks.stream?.(next, name, options) ?? next.stream(name, options),
   }
 }
 
