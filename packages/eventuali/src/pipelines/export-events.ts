@@ -1,5 +1,6 @@
 import { InvalidArgumentError, isSystemType, type RecordedEvent } from '../model/index.ts'
 import type { CallOptions, EventStore, LogQuery } from '../ports/index.ts'
+import { type PortOrStore, portOf } from './port-or-store.ts'
 
 /** What an export needs of a store. */
 export type ExportSource = Pick<EventStore, 'readLog' | 'readStream' | 'positions'>
@@ -46,12 +47,21 @@ export function exportLine(event: RecordedEvent): string {
  * and tags. Archived streams are included; the store's own events (`$archived`, …) are not.
  *
  * A whole export ends at the safe position as it was when the export began.
+ *
+ * @example
+ * ```ts
+ * import { exportEvents, openStore } from 'eventuali'
+ *
+ * await using store = await openStore('memory:')
+ * await store.append('order-1', { type: 'OrderPlaced', data: { total: 30 } })
+ * for await (const lines of exportEvents(store)) process.stdout.write(lines)
+ * ```
  */
 export async function* exportEvents(
-  store: ExportSource,
+  store: PortOrStore<ExportSource>,
   options: ExportOptions = {},
 ): AsyncGenerator<string, void, void> {
-  for await (const page of pagesOf(store, options)) {
+  for await (const page of pagesOf(portOf(store), options)) {
     let text = ''
     for (const event of page) {
       if (!isSystemType(event.type)) text += `${exportLine(event)}\n`

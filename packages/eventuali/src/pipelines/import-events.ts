@@ -8,6 +8,7 @@ import {
   type SkippedLine,
   splitSource,
 } from './import-lines.ts'
+import { type PortOrStore, portOf } from './port-or-store.ts'
 import { type ImportSource, openSource, sourceNameOf } from './source.ts'
 import { type ImportTarget, isContentError, storeItems, unstorableItems } from './store-batch.ts'
 
@@ -80,13 +81,23 @@ function batchCount(value: number | undefined): number {
  *
  * Throws ImportLineError, ImportSourceError, IdempotencyConflictError, StreamArchivedError,
  * StreamDeletedError, InvalidArgumentError, and what the store's `append` throws.
+ *
+ * @example
+ * ```ts
+ * import { importEvents, openStore } from 'eventuali'
+ *
+ * await using store = await openStore('memory:')
+ * const line = JSON.stringify({ stream: 'order-1', type: 'OrderPlaced', data: { total: 30 } })
+ * const result = await importEvents(store, [line], { sourceName: 'orders' })
+ * console.log(result.events) // 1
+ * ```
  */
 export async function importEvents(
-  target: ImportTarget,
+  store: PortOrStore<ImportTarget>,
   source: ImportSource,
   options: ImportOptions = {},
 ): Promise<ImportResult> {
-  const run = new ImportRun(target, source, options)
+  const run = new ImportRun(portOf(store), source, options)
   try {
     return await run.go()
   } finally {

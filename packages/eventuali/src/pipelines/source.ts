@@ -5,7 +5,10 @@ import { createGunzip } from 'node:zlib'
 import { ImportSourceError } from '../model/index.ts'
 
 /** Where an import reads from: the path of a file, or bytes (a file stream, standard input). */
-export type ImportSource = string | AsyncIterable<Uint8Array | string>
+export type ImportSource =
+  | string
+  | AsyncIterable<Uint8Array | string>
+  | Iterable<Uint8Array | string>
 
 const READ_BYTES = 256 * 1024
 

@@ -1,0 +1,25 @@
+/** How a command can end. */
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  interrupted: 130,
+} as const
+
+/** Thrown for arguments that cannot be what was meant; ends with exit code 2. */
+export class UsageError extends Error {}
+
+/** Thrown after a command has said itself what is wrong; ends with exit code 1. */
+export class SilentFailure extends Error {}
+
+/** The user pressed Ctrl-C. */
+export class Interrupted extends Error {}
+
+/** Said at the end of every --help. */
+export const exitCodeHelp = `
+Exit codes:
+  0    done
+  1    refused or failed; the reason is on standard error
+  2    wrong usage
+  130  interrupted (Ctrl-C)
+`

@@ -1,0 +1,106 @@
+import { stat } from 'node:fs/promises'
+import { Command } from 'commander'
+import { type ImportProgress, type ImportResult, importEvents } from 'eventuali'
+import { jsonOption, storeOption, wholeNumber } from './arguments.ts'
+import { count, counted } from './numbers.ts'
+import { ProgressBar } from './progress-bar.ts'
+import type { Session } from './session.ts'
+
+interface ImportFlags {
+  readonly store?: string
+  readonly batch?: number
+  readonly skipInvalid?: boolean
+  readonly source?: string
+  readonly json?: boolean
+}
+
+const SHOWN_MAX = 20
+
+/** `import FILE` */
+export function importCommand(session: Session): Command {
+  return new Command('import')
+    .description('store the events of a file; run it again and nothing is stored twice')
+    .argument('<file>', 'NDJSON or a JSON array of CloudEvents, plain or .gz; - is standard input')
+    .addOption(storeOption())
+    .option('-b, --batch <n>', 'lines in one transaction (1000)', wholeNumber(1, 10_000))
+    .option('--skip-invalid', 'go on after lines that are not events, and report them')
+    .option('--source <name>', "name that ids are made with (the file's name without .gz)")
+    .addOption(jsonOption('end with one line of JSON on standard output'))
+    .addHelpText('after', LINE_HELP)
+    .action((file: string, flags: ImportFlags) => runImport(session, file, flags))
+}
+
+const LINE_HELP = `
+A line: {"stream":"order-1","type":"OrderPlaced","data":{"total":30}}, and, if you have them,
+"id", "time" (2013-01-31T10:15:00Z), "metadata" (an object) and "tags" (texts).
+A bad line ends the import, nothing of its batch is stored. Mend it and run the same command again.`
+
+async function runImport(session: Session, file: string, flags: ImportFlags): Promise<void> {
+  const fromStdin = file === '-'
+  const size = fromStdin ? undefined : await sizeOf(file)
+  const bar = new ProgressBar(session.io)
+  let last: ImportProgress | undefined
+  const result = await session.withStore(flags.store, 'write', async (store) => {
+    try {
+      return await importEvents(store, fromStdin ? session.io.stdin : file, {
+        batchCountMax: flags.batch,
+        skipInvalid: flags.skipInvalid,
+        sourceName: flags.source ?? (fromStdin ? 'stdin' : undefined),
+        signal: session.signal,
+        onProgress: (progress) => {
+          last = progress
+          const done = progress.events + progress.duplicates
+          bar.show(size && progress.bytesRead / size, counted(done, 'event'))
+        },
+      })
+    } catch (error) {
+      bar.clear()
+      if (last !== undefined && last.events > 0) {
+        session.say(
+          `${counted(last.events, 'event')} before this are stored; run the same command again to go on`,
+        )
+      }
+      throw error
+    } finally {
+      bar.clear()
+    }
+  })
+  await report(session, result, flags.json === true)
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    const { size } = await stat(file)
+    return size > 0 ? size : undefined
+  } catch {
+    // The import itself says what is wrong with the file.
+    return undefined
+  }
+}
+
+async function report(session: Session, result: ImportResult, asJson: boolean): Promise<void> {
+  const { events, duplicates, streams, skipped, skippedCount, seconds, eventsPerSecond } = result
+  for (const { line, reason } of skipped.slice(0, SHOWN_MAX)) {
+    session.say(`skipped line ${line}: ${reason}`)
+  }
+  if (skippedCount > SHOWN_MAX) {
+    session.say(`skipped ${counted(skippedCount - SHOWN_MAX, 'more line')}`)
+  }
+  if (asJson) {
+    const line = {
+      events,
+      streams,
+      skipped: skippedCount,
+      seconds: Number(seconds.toFixed(3)),
+      eventsPerSecond: Math.round(eventsPerSecond),
+      duplicates,
+    }
+    await session.output.write(`${JSON.stringify(line)}\n`)
+    return
+  }
+  const parts = [`${counted(events, 'event')} stored`]
+  if (duplicates > 0) parts.push(`${count(duplicates)} were there already`)
+  if (skippedCount > 0) parts.push(`${counted(skippedCount, 'line')} skipped`)
+  const speed = `${seconds.toFixed(1)} s, ${count(eventsPerSecond)} events/s`
+  await session.output.write(`${parts.join(', ')} (${counted(streams, 'stream')}, ${speed})\n`)
+}

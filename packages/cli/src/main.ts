@@ -1,0 +1,92 @@
+import { Command, CommanderError } from 'commander'
+import { appendCommand } from './append-command.ts'
+import { exitCodeHelp, exitCodes, Interrupted, SilentFailure, UsageError } from './exit-codes.ts'
+import { exportCommand } from './export-command.ts'
+import { importCommand } from './import-command.ts'
+import { type Io, OutputClosed } from './io.ts'
+import { queryCommand } from './query-command.ts'
+import { debugText, errorText } from './report-error.ts'
+import { Session } from './session.ts'
+import { streamsCommand } from './streams-command.ts'
+import { verifyCommand } from './verify-command.ts'
+
+/**
+ * Runs the command line and resolves to its exit code; writes to `io` only, ends no process and
+ * never rejects. Ctrl-C stops it after what is in flight, a second one at once.
+ */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  const session = new Session(io)
+  let presses = 0
+  const onInterrupt = () => {
+    if (++presses > 1) process.exit(exitCodes.interrupted)
+    session.interrupt()
+  }
+  process.on('SIGINT', onInterrupt)
+  const program = programFor(session)
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCodes.done
+  } catch (error) {
+    return exitCodeOf(error, session, program.opts().debug === true)
+  } finally {
+    process.off('SIGINT', onInterrupt)
+    session.output.release()
+  }
+}
+
+const commands = [
+  importCommand,
+  exportCommand,
+  queryCommand,
+  streamsCommand,
+  appendCommand,
+  verifyCommand,
+]
+
+function programFor(session: Session): Command {
+  const program = new Command('eventuali')
+    .description('Event sourcing for TypeScript: the command line')
+    .option('--debug', 'show where an error comes from')
+    .addHelpText('after', exitCodeHelp)
+  for (const make of commands) program.addCommand(make(session).addHelpText('after', exitCodeHelp))
+  const { stdout, stderr } = session.io
+  for (const command of [program, ...program.commands]) {
+    command
+      .exitOverride()
+      .showHelpAfterError(`Run "${fullName(command)} --help" for what it takes.`)
+      .configureOutput({
+        writeOut: (text) => stdout.write(text),
+        writeErr: (text) => stderr.write(text),
+        outputError: (text, write) => write(text.replace(/^error: /, 'eventuali: ')),
+        getOutHelpWidth: () => stdout.columns ?? 80,
+        getErrHelpWidth: () => stderr.columns ?? 80,
+        getOutHasColors: () => false,
+        getErrHasColors: () => false,
+      })
+  }
+  return program
+}
+
+function fullName(command: Command): string {
+  return command.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`
+}
+
+function exitCodeOf(error: unknown, session: Session, debug: boolean): number {
+  if (error instanceof CommanderError)
+    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage
+  if (error instanceof OutputClosed || session.output.closed.reason instanceof OutputClosed) {
+    return exitCodes.done
+  }
+  if (error instanceof Interrupted || session.isInterrupted) {
+    session.say('eventuali: interrupted; what was in flight is finished')
+    return exitCodes.interrupted
+  }
+  if (error instanceof SilentFailure) return exitCodes.failed
+  if (error instanceof UsageError) {
+    session.say(`eventuali: ${error.message}`)
+    return exitCodes.usage
+  }
+  session.say(errorText(error))
+  if (debug) session.say(debugText(error))
+  return exitCodes.failed
+}
