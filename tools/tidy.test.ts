@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { missingPlatforms } from './lock.ts'
 import { checkPublicExports } from './public-exports.ts'
 import { checkLock, checkPeers, entriesOf } from './tidy.ts'
 import { checkSource, checkText } from './tidy-source.ts'
@@ -88,9 +89,30 @@ test('peers are what the manifests name: ranges, both ways, optional', () => {
 })
 
 test('the lock file names no host', () => {
-  const host = '  "resolved": "https://registry.example/x.tgz",'
-  expect(checkLock('package-lock.json', host)).toMatchObject([{ rule: 'registry-host' }])
-  expect(checkLock('package-lock.json', '  "resolved": "packages/cli",')).toEqual([])
+  const lock = (resolved: string): string =>
+    JSON.stringify({ packages: { 'node_modules/x': { version: '1.0.0', resolved } } }, null, 2)
+  expect(checkLock('package-lock.json', lock('https://registry.example/x.tgz'))).toMatchObject([
+    { rule: 'registry-host' },
+  ])
+  expect(checkLock('package-lock.json', lock('packages/cli'))).toEqual([])
+})
+
+test('the lock file holds the packages of other machines too', () => {
+  const tool = {
+    version: '1.0.0',
+    dev: true,
+    optionalDependencies: { '@x/linux-x64-musl': '1.0.0', '@x/darwin-arm64': '1.0.0' },
+  }
+  const lock = { packages: { 'node_modules/x': tool, 'node_modules/@x/darwin-arm64': {} } }
+  expect([...missingPlatforms(lock)]).toEqual([
+    [
+      'node_modules/@x/linux-x64-musl',
+      { version: '1.0.0', cpu: ['x64'], os: ['linux'], libc: ['musl'], dev: true, optional: true },
+    ],
+  ])
+  expect(checkLock('package-lock.json', JSON.stringify(lock))).toMatchObject([
+    { rule: 'lock-platform' },
+  ])
 })
 
 test('a public name needs a doc comment, a callable one an example', () => {

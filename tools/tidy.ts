@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { manifests } from './adapters.ts'
+import { type LockFile, missingPlatforms } from './lock.ts'
 import { checkPublicExports } from './public-exports.ts'
 import { type Complaint, checkSource, checkText } from './tidy-source.ts'
 
