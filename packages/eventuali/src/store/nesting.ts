@@ -37,7 +37,8 @@ export function guardNesting(store: EventStore): EventStore {
     adapter: store.adapter,
     capabilities: store.capabilities,
     incarnation: store.incarnation,
-    append: async (request, options) => {
+    // Not async: every append passes here, and its callers are async functions already.
+    append: (request, options) => {
       check('append')
       return store.append(request, options)
     },
