@@ -39,13 +39,20 @@ export function checkPeers(
 
 /** The lock file names versions and hashes, never the host they once came from. */
 export function checkLock(file: string, text: string): Complaint[] {
-  return text
+  const hosts = text
     .split('\n')
     .flatMap((line, index) =>
       /"resolved": "[a-z+]+:\/\//.test(line)
         ? [{ file, line: index + 1, rule: 'registry-host', what: 'a host in the lock file' }]
         : [],
     )
+  const missing = [...missingPlatforms(JSON.parse(text) as LockFile).keys()].map((name) => ({
+    file,
+    line: 1,
+    rule: 'lock-platform',
+    what: `${name} is missing, "npm ci" would refuse; run "node tools/lock.ts"`,
+  }))
+  return [...hosts, ...missing]
 }
 
 /** The source files behind the `exports` of a package. */
