@@ -70,3 +70,22 @@ export const foreignEvent = defineAggregate('x', {
     wrong: (_state, input: { a: number }) => others.Other(input),
   },
 })
+
+type Basket = { items: { name: string; size: 's' | 'm' }[]; pair: [number, number]; at?: Date }
+export const Arrays = defineAggregate('basket', {
+  events,
+  initial: (): Basket => ({ items: [], pair: [0, 0] }),
+  evolve: {
+    OrderPlaced: (state, { data }) => ({
+      ...state,
+      items: [...state.items, { name: data.customer, size: 's' }],
+      pair: [1, data.total],
+    }),
+    OrderShipped: (state) => {
+      // A handler may also change what it was given, and return it.
+      state.items.push({ name: 'x', size: 'm' })
+      return state
+    },
+  },
+  commands: {},
+})

@@ -28,9 +28,24 @@ export type Command<S, E extends EventInput, Input = never> = (
 /** Commands by name. */
 export type Commands<S, E extends EventInput> = Readonly<Record<string, Command<S, E>>>
 
+type Plain<T> = T extends string | number | boolean | bigint | symbol | null | undefined
+  ? T
+  : T extends (...args: never) => unknown
+    ? T
+    : { readonly [K in keyof T]: Plain<T[K]> }
+
+/**
+ * What a handler may return as the next state. Literals keep their types by a `const` type
+ * parameter, which also makes array literals read-only; those are welcome too.
+ */
+export type NextState<S> = S | Plain<S>
+
 /** One handler for each event type: takes a state and an event, gives the next state. Pure. */
 export type EvolveHandlers<S, E extends EventInput> = {
-  readonly [K in E['type']]: (state: S, event: RecordedFrom<Extract<E, { readonly type: K }>>) => S
+  readonly [K in E['type']]: (
+    state: S,
+    event: RecordedFrom<Extract<E, { readonly type: K }>>,
+  ) => NextState<S>
 }
 
 /** An aggregate as `defineAggregate` makes it. */

@@ -1,3 +1,4 @@
+import type { NextState } from './aggregate.ts'
 import { DefinitionError, InvalidArgumentError } from './errors.ts'
 import type { EventInput, RecordedEvent } from './event.ts'
 import type { EventCreators, EventsOf, RecordedFrom } from './event-definitions.ts'
@@ -62,7 +63,10 @@ export interface Decision<Input, S, E extends EventInput> extends DecisionModel<
 
 /** One handler for each type that the query names. */
 export type DecisionHandlers<S, E extends EventInput, Type extends string> = {
-  readonly [K in Type]: (state: S, event: RecordedFrom<Extract<E, { readonly type: K }>>) => S
+  readonly [K in Type]: (
+    state: S,
+    event: RecordedFrom<Extract<E, { readonly type: K }>>,
+  ) => NextState<S>
 }
 
 /** Checks a query and gives it its full form. Throws InvalidArgumentError, InvalidNameError. */

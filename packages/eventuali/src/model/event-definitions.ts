@@ -73,16 +73,21 @@ export interface EventDetails<Out, Stored> {
   readonly codec?: EventCodec<Out, Stored>
 }
 
-/** A schema with its details; made by `event(...)`. `Stored` is what JSON must carry. */
-export interface DetailedEvent<S extends EventSchema, Stored> {
+/** A schema with its details; made by `event(...)`. */
+export interface AnyDetailedEvent {
   readonly kind: 'event'
-  readonly schema: S
+  readonly schema: EventSchema
   readonly details: object
+}
+
+/** A schema with its details, typed; `Stored` is what JSON must carry. */
+export interface DetailedEvent<S extends EventSchema, Stored> extends AnyDetailedEvent {
+  readonly schema: S
   readonly [storedType]?: Stored
 }
 
 /** What `defineEvents` takes for each name. */
-export type EventSpec = EventSchema | DetailedEvent<EventSchema, unknown>
+export type EventSpec = EventSchema | AnyDetailedEvent
 
 type InputOfSpec<D> = D extends DetailedEvent<infer S, unknown> ? SchemaInput<S> : SchemaInput<D>
 type OutputOfSpec<D> = D extends DetailedEvent<infer S, unknown> ? SchemaOutput<S> : SchemaOutput<D>

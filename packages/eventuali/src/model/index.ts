@@ -7,6 +7,7 @@ export {
   defineAggregate,
   type EvolveHandlers,
   evolveOne,
+  type NextState,
   streamOf,
 } from './aggregate.ts'
 export {
