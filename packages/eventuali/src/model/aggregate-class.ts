@@ -238,13 +238,11 @@ export function definitionOfClass(aggregateClass: unknown): ClassDefinition {
     }
     handlers.set(name, type)
   }
-  const evolve: Record<string, (state: Aggregate, event: RecordedEvent) => Aggregate> = {}
-  for (const type of registry.types()) {
-    evolve[type] = (state, event) => {
-      internals.apply(state, event)
-      return state
-    }
+  const evolveAny = (state: Aggregate, event: RecordedEvent): Aggregate => {
+    internals.apply(state, event)
+    return state
   }
+  const evolve = Object.fromEntries(registry.types().map((type) => [type, evolveAny]))
   const names = new Set(handlers.keys())
   const definition: ClassDefinition = {
     kind: 'aggregate',
