@@ -15,4 +15,14 @@ export {
 } from './contracts/index.ts'
 export { type FaultPlan, type FaultyStore, withFault } from './faults.ts'
 export { type StoreMutant, storeMutants } from './mutants/index.ts'
+export {
+  type Expectation,
+  type FieldsOf,
+  type GivenAggregate,
+  type GivenDecision,
+  type GivenOptions,
+  given,
+  type Rejection,
+  type SpecInput,
+} from './specification/index.ts'
 export { type StoreHooks, wrapStore } from './wrap.ts'

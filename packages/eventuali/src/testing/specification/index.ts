@@ -1,0 +1,9 @@
+export {
+  type FieldsOf,
+  type GivenAggregate,
+  type GivenDecision,
+  type GivenOptions,
+  given,
+  type SpecInput,
+} from './given.ts'
+export type { Expectation, Rejection } from './outcome.ts'
