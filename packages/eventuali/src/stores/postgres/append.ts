@@ -32,7 +32,7 @@ import {
 } from './failures.ts'
 import { Lanes } from './lanes.ts'
 import type { LockKeys } from './lock-keys.ts'
-import { decideKnown, type KnownRows, readVerdicts, type Verdict } from './outcomes.ts'
+import { decideKnown, type KnownRows, readVerdicts, repeatedId, type Verdict } from './outcomes.ts'
 import type { Reads } from './reads.ts'
 import { type PreparedAppend, prepare } from './requests.ts'
 import type { Run, Settling } from './settle.ts'
@@ -103,6 +103,8 @@ export class Appender {
     const deadline = deadlineIn(clock, timeoutMs, options.signal)
     deadline.signal?.throwIfAborted()
     const prepared = await this.#prepare(request, deadline)
+    const twice = repeatedId(prepared)
+    if (twice !== undefined) return twice
     const changes = request.entries.some((entry) => entry.change !== undefined)
     const work = changes
       ? this.#track(this.#runAlone(prepared))
@@ -123,6 +125,8 @@ export class Appender {
     deadline: Deadline,
   ): Promise<AppendOutcome> {
     const prepared = await this.#prepare(request, deadline)
+    const twice = repeatedId(prepared)
+    if (twice !== undefined) return twice
     const now = this.#options.clock.now()
     const dropHashes = await this.#dropHashes(request, run)
     const leftMs = Math.min(deadline.leftMs(), this.#options.timeoutMs)

@@ -160,3 +160,19 @@ function repeated(
   }
   return attempts.includes(recordedAt) ? result : { ...result, duplicate: known }
 }
+
+/** A request that gives one stream the same id twice contradicts itself. */
+export function repeatedId({ entries, hasGivenIds }: PreparedAppend): AppendOutcome | undefined {
+  if (!hasGivenIds) return undefined
+  for (const { entry, events } of entries) {
+    const seen = new Set<string>()
+    for (const { id } of events) {
+      if (seen.has(id)) {
+        const ids = [id]
+        return { ok: false, reason: 'idempotency-conflict', stream: entry.stream, ids }
+      }
+      seen.add(id)
+    }
+  }
+  return undefined
+}

@@ -7,6 +7,7 @@ import {
 } from '../../kernel/index.ts'
 import {
   InvalidArgumentError,
+  OperationTimeoutError,
   type RecordedEvent,
   StoreClosedError,
   type StreamInfo,
@@ -25,9 +26,9 @@ import type {
 } from '../../ports/index.ts'
 import type { GroupLimits } from '../sql/index.ts'
 import { Appender } from './append.ts'
-import { Connections, statement } from './connections.ts'
+import { bounded, Connections, statement } from './connections.ts'
 import { asClient, type DriverPool, loadDriver } from './driver.ts'
-import { storageFailure } from './failures.ts'
+import { LostConnection, storageFailure } from './failures.ts'
 import { findFaults } from './faults.ts'
 import { LockKeys } from './lock-keys.ts'
 import { manifest } from './manifest.ts'
@@ -220,27 +221,27 @@ class PostgresEventStore implements EventStore {
   }
 
   append(request: AppendRequest, options?: CallOptions): Promise<AppendOutcome> {
-    return this.#during(() => this.#appender.append(request, options))
+    return this.#during(() => this.#appender.append(request, options), options)
   }
 
   readStream(query: StreamQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]> {
-    return this.#pages('a read', () => this.#reads.readStream(query, options))
+    return this.#pages('a read', () => this.#reads.readStream(query, options), options)
   }
 
   readLog(query: LogQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]> {
-    return this.#pages('a read', () => this.#reads.readLog(query, options))
+    return this.#pages('a read', () => this.#reads.readLog(query, options), options)
   }
 
   streams(query: StreamsQuery, options?: CallOptions): AsyncIterable<readonly StreamInfo[]> {
-    return this.#pages('a read', () => this.#reads.streams(query, options))
+    return this.#pages('a read', () => this.#reads.streams(query, options), options)
   }
 
   eventById(stream: string, id: string, options?: CallOptions): Promise<RecordedEvent | undefined> {
-    return this.#during(() => this.#reads.eventById(stream, id, options))
+    return this.#during(() => this.#reads.eventById(stream, id, options), options)
   }
 
   stream(name: string, options?: CallOptions): Promise<StreamInfo | undefined> {
-    return this.#during(() => this.#reads.stream(name, options))
+    return this.#during(() => this.#reads.stream(name, options), options)
   }
 
   transaction<T>(
@@ -257,9 +258,16 @@ class PostgresEventStore implements EventStore {
 
   positions(options: CallOptions = {}): Promise<LogPositions> {
     return this.#during(() => {
+      options.signal?.throwIfAborted()
+      // Callers share a look, so that it goes by the store's own bound, not by that of one of them.
+      const { clock } = this.#options
+      const look = this.#safe.read(deadlineIn(clock, this.#limits.timeoutMs))
       const timeoutMs = options.timeoutMs ?? this.#limits.timeoutMs
-      return this.#safe.read(deadlineIn(this.#options.clock, timeoutMs, options.signal))
-    })
+      return bounded(clock, look, timeoutMs).catch((error) => {
+        if (error instanceof LostConnection) throw new OperationTimeoutError('a look', timeoutMs)
+        throw error
+      })
+    }, options)
   }
 
   watch(listener: () => void): () => void {
@@ -303,12 +311,13 @@ class PostgresEventStore implements EventStore {
   }
 
   async #end(): Promise<void> {
-    await this.#appender.close()
+    // What is in flight may have steps ahead that the appender would refuse once it is closed.
     if (this.#open > 0) {
       await new Promise<void>((resolve) => {
         this.#idle = resolve
       })
     }
+    await this.#appender.close()
     await this.#notifications.close()
     await this.#safe.save()
     await this.#connections.close()
@@ -325,15 +334,19 @@ class PostgresEventStore implements EventStore {
     }
   }
 
-  async #during<T>(work: () => Promise<T>): Promise<T> {
+  async #during<T>(work: () => Promise<T>, options: CallOptions = {}): Promise<T> {
     try {
       return await this.#entered(work)
     } catch (error) {
-      throw this.#failure('a call', error)
+      throw this.#failure('a call', error, options)
     }
   }
 
-  async *#pages<T>(what: string, pages: () => AsyncIterable<T>): AsyncGenerator<T> {
+  async *#pages<T>(
+    what: string,
+    pages: () => AsyncIterable<T>,
+    options: CallOptions = {},
+  ): AsyncGenerator<T> {
     if (this.#closing !== undefined) throw new StoreClosedError()
     try {
       for await (const page of pages()) {
@@ -341,15 +354,14 @@ class PostgresEventStore implements EventStore {
         if (this.#closing !== undefined) throw new StoreClosedError()
       }
     } catch (error) {
-      throw this.#failure(what, error)
+      throw this.#failure(what, error, options)
     }
   }
 
   /** Errors of the driver and the server become the library's; reasons of signals stay. */
-  #failure(what: string, error: unknown): unknown {
-    const fromOutside =
-      error instanceof Error && error.name !== 'AbortError' && error.name !== 'TimeoutError'
-    return fromOutside ? storageFailure(what, this.#limits.timeoutMs, error) : error
+  #failure(what: string, error: unknown, { signal }: CallOptions): unknown {
+    if (signal?.aborted === true && error === signal.reason) return error
+    return storageFailure(what, this.#limits.timeoutMs, error)
   }
 }
 

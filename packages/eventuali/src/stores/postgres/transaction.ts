@@ -1,5 +1,10 @@
 import { type Clock, type Deadline, deadlineIn } from '../../kernel/index.ts'
-import { OutcomeUnknownError, StorageError, TransactionTimeoutError } from '../../model/index.ts'
+import {
+  InvalidArgumentError,
+  OutcomeUnknownError,
+  StorageError,
+  TransactionTimeoutError,
+} from '../../model/index.ts'
 import type {
   AppendOutcome,
   AppendRequest,
@@ -40,6 +45,7 @@ class ClientTransaction implements StoreTransaction {
   readonly #context: TransactionContext
   readonly #run: Run
   readonly #deadline: Deadline
+  #ended = false
   /** Undefined as long as nothing was stored. */
   lastAppend: AppendRequest | undefined
 
@@ -50,6 +56,9 @@ class ClientTransaction implements StoreTransaction {
     const { clock, connections, schema, types, timeoutMs } = context
     const runIn = async (sql: Parameters<Run>[0], values: readonly unknown[], within: Deadline) => {
       const left = { clock, named: !connections.pooled }
+      if (this.#ended) {
+        throw new InvalidArgumentError('tx', 'was used after its transaction ended')
+      }
       const bound = Math.min(within.leftMs(), deadline.leftMs())
       try {
         return (await runOn(left, client, sql, values, bound)).rows
@@ -59,6 +68,11 @@ class ClientTransaction implements StoreTransaction {
     }
     this.#run = (sql, values) => runIn(sql, values, deadline)
     this.reads = new Reads({ run: runIn, types, clock, schema, timeoutMs })
+  }
+
+  /** From here on the client is somebody else's. */
+  end(): void {
+    this.#ended = true
   }
 
   async append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
@@ -116,10 +130,10 @@ export async function runTransaction<T>(
   const timeoutMs = options.timeoutMs ?? context.timeoutMs
   const deadline = deadlineIn(clock, timeoutMs, options.signal)
   const session = await connections.acquire('worker', deadline)
+  const tx = new ClientTransaction(context, session.client, deadline)
   let broken = true
   try {
     await connections.run(session, BEGIN, [], deadline.leftMs())
-    const tx = new ClientTransaction(context, session.client, deadline)
     const result = await inTime(context, session, work(tx), deadline, timeoutMs)
     await commit(context, session, tx)
     broken = false
@@ -130,6 +144,7 @@ export async function runTransaction<T>(
     if (!cut) broken = !(await rolledBack(context, session))
     throw isDriverError(error) ? storageFailure('a transaction', timeoutMs, error) : error
   } finally {
+    tx.end()
     session.release(broken)
   }
 }

@@ -1,0 +1,51 @@
+import pg from 'pg'
+import { afterAll, beforeAll, describe, it } from 'vitest'
+import {
+  type PostgresServer,
+  postgresSkipReason,
+  startPostgres,
+} from '../../../test/servers/postgres.ts'
+import { systemClock, systemRandom, uuidV7Source } from '../../kernel/index.ts'
+import { bindVitest, type EventStoreSubject, eventStoreContract } from '../../testing/index.ts'
+import { manifest, openPostgresStore, type PostgresStoreOptions } from './index.ts'
+
+const ids = uuidV7Source(systemClock, systemRandom)
+const injected = { clock: systemClock, random: systemRandom, ids }
+
+let server: PostgresServer
+let url: string
+
+async function begin() {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query('BEGIN')
+  const end = (sql: string) => async (): Promise<void> => {
+    await client.query(sql)
+    await client.end()
+  }
+  return { client, commit: end('COMMIT'), rollback: end('ROLLBACK') }
+}
+
+const opened =
+  (options: () => Partial<PostgresStoreOptions>) => async (): Promise<EventStoreSubject> => {
+    const open = () => openPostgresStore({ url, ...injected, ...options() })
+    return { store: await open(), openAgain: open, begin, dispose: async () => {} }
+  }
+
+const handedIn = async (): Promise<EventStoreSubject> => {
+  const pool = new pg.Pool({ connectionString: url, max: 8 })
+  const open = () => openPostgresStore({ pool, schema: 'handed_in', ...injected })
+  return { store: await open(), openAgain: open, begin, dispose: () => pool.end() }
+}
+
+describe.skipIf(postgresSkipReason() !== undefined)('PostgreSQL', () => {
+  beforeAll(async () => {
+    server = await startPostgres()
+    url = await server.database()
+  }, 60_000)
+  afterAll(() => server?.stop())
+
+  const runner = { describe, it, manifest }
+  bindVitest(eventStoreContract, { ...runner, label: 'url', make: opened(() => ({})) })
+  bindVitest(eventStoreContract, { ...runner, label: 'pool', make: handedIn })
+})
