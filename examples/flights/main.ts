@@ -78,7 +78,7 @@ What to try next:
   npx eventuali query --store sqlite:${database} --stream flight-UA1545-2013-01-01-EWR
   npx eventuali query --store sqlite:${database} --type FlightCancelled --reverse --limit 5
   npx eventuali streams --store sqlite:${database} --prefix flight-HA
-  npx eventuali export --store sqlite:${database} --out flights.ndjson.gz
+  npx eventuali export --store sqlite:${database} --stream flight-UA1545-2013-01-01-EWR
   npx eventuali verify --store sqlite:${database}
   npm start
 The last one stores nothing twice. The aggregate is examples/flights/flight.ts; how to write your
