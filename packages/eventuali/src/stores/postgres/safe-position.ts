@@ -10,7 +10,6 @@ const STORE_EVERY_MS = 2000
 interface Holder {
   /** Every position it draws, or has drawn, is above this one. */
   readonly from: number
-  readonly prepared: boolean
   readonly description: string
 }
 
@@ -60,7 +59,9 @@ export class SafePosition {
               coalesce(p.gid, '')
        FROM pg_locks l
        LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-       LEFT JOIN pg_prepared_xacts p ON l.virtualtransaction = '-1/' || p.transaction::text
+       LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+         AND x.virtualtransaction = l.virtualtransaction AND x.mode = 'ExclusiveLock'
+       LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
        WHERE l.locktype = 'relation' AND l.relation = '${schema}.events'::regclass AND l.granted
          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
          AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`,
@@ -140,11 +141,12 @@ export class SafePosition {
     const earliest = leastFrom(this.#held.values(), this.#listedUpTo)
     for (const row of rows) {
       const id = row[0] as string
-      const prepared = id.startsWith('-1/')
-      // What is prepared changes its name: a new one may be any of those that were there.
+      // What is prepared loses its pid and, over a restart, its name: a new one may be any of those
+      // that were there.
+      const prepared = row[1] === null
       const unseenFrom = prepared ? earliest : this.#listedUpTo
       const from = this.#held.get(id)?.from ?? unseenFrom
-      held.set(id, { from, prepared, description: describe(row) })
+      held.set(id, { from, description: describe(row) })
     }
     this.#held = held
     this.#listedUpTo = seen
