@@ -116,7 +116,9 @@ export function planLog(
   range: LogRange,
 ): LogPlan | undefined {
   const items = itemsOf(session, names, filter)
-  if (items?.length === 0 || filter.categories?.length === 0) return undefined
+  // What holds a dash is no category, only the beginning of names.
+  const categories = filter.categories?.filter((category) => !category.includes('-'))
+  if (items?.length === 0 || categories?.length === 0) return undefined
   const values: SqlValue[] = []
   let text = `SELECT ${eventColumns} ${source(items, range, values)}`
   const time = filter.by === 'recordedAt' ? 'e.recorded_at' : 'e.time'
@@ -128,8 +130,8 @@ export function planLog(
     text += ` AND ${time} < ?`
     values.push(filter.until)
   }
-  if (filter.categories !== undefined) {
-    const each = filter.categories.map((category) => {
+  if (categories !== undefined) {
+    const each = categories.map((category) => {
       values.push(category, `${category}-`, `${category}-`)
       return 's.name = ? OR substr(s.name, 1, length(?)) = ?'
     })

@@ -59,9 +59,10 @@ export class SqliteStore implements EventStore, ReadAccess {
   #closing: Promise<void> | undefined
 
   constructor(parts: StoreParts) {
-    const { file } = parts.database
-    const durable = file !== undefined
-    this.capabilities = { ...manifest.capabilities, durable, shared: durable }
+    const { file, handedIn } = parts.database
+    const inFile = file !== undefined
+    const within = handedIn !== undefined
+    this.capabilities = { ...manifest.capabilities, durable: inFile, shared: inFile, within }
     this.incarnation = parts.incarnation
     this.#parts = parts
     this.#reader = parts.reader

@@ -123,7 +123,10 @@ export const isolationCases: readonly ContractCase<EventStoreContext>[] = [
       ctx.try(freshStream(), 1, {}, { signal: AbortSignal.abort() }),
       ctx.try(freshStream(), 1, { expectedVersion: 'exists' }),
     ]
-    const [goodResults, badResults] = [await Promise.all(good), await Promise.allSettled(bad)]
+    const [goodResults, badResults] = await Promise.all([
+      Promise.all(good),
+      Promise.allSettled(bad),
+    ])
     assert.ok(goodResults.every((outcome) => outcome.ok))
     for (const result of badResults) {
       assert.ok(result.status === 'rejected' || !result.value.ok, 'a bad call succeeded')
