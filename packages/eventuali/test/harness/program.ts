@@ -5,9 +5,15 @@ export function programInput<T>(): T {
   return JSON.parse(process.argv[2] ?? 'null') as T
 }
 
-/** Tells the test something. */
+let lastTold: Promise<void> = Promise.resolve()
+
+/** Tells the test something; the program does not end before it has left. */
 export function tell(kind: string, value?: unknown): void {
-  process.send?.({ kind, value })
+  const sent = new Promise<void>((resolve) => {
+    if (process.send === undefined) resolve()
+    else process.send({ kind, value }, () => resolve())
+  })
+  lastTold = Promise.all([lastTold, sent]).then(() => {})
 }
 
 /** Resolves at the test's next message. */
@@ -18,14 +24,21 @@ export function told<T = unknown>(): Promise<T> {
 /** Runs the program; a failure is told, and ends it with code 1. */
 export function runProgram(body: () => Promise<void>): void {
   // A test that is gone leaves no process behind.
-  process.on('disconnect', () => process.exit(3))
+  const orphaned = (): never => process.exit(3)
+  process.on('disconnect', orphaned)
+  const leave = async (code: number): Promise<void> => {
+    await lastTold
+    process.off('disconnect', orphaned)
+    if (code !== 0) process.exit(code)
+    process.disconnect?.()
+  }
   body().then(
-    () => process.disconnect?.(),
+    () => leave(0),
     (error: unknown) => {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
       console.error(text)
-      if (process.send === undefined) process.exit(1)
-      process.send({ kind: 'failed', value: text }, () => process.exit(1))
+      tell('failed', text)
+      return leave(1)
     },
   )
 }
