@@ -9,6 +9,9 @@ export const exitCodes = {
 /** Thrown for arguments that cannot be what was meant; ends with exit code 2. */
 export class UsageError extends Error {}
 
+/** Thrown for what cannot be done, with what to do about it; ends with exit code 1. */
+export class Refused extends Error {}
+
 /** Thrown after a command has said itself what is wrong; ends with exit code 1. */
 export class SilentFailure extends Error {}
 

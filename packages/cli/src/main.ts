@@ -1,6 +1,13 @@
 import { Command, CommanderError } from 'commander'
 import { appendCommand } from './append-command.ts'
-import { exitCodeHelp, exitCodes, Interrupted, SilentFailure, UsageError } from './exit-codes.ts'
+import {
+  exitCodeHelp,
+  exitCodes,
+  Interrupted,
+  Refused,
+  SilentFailure,
+  UsageError,
+} from './exit-codes.ts'
 import { exportCommand } from './export-command.ts'
 import { importCommand } from './import-command.ts'
 import { type Io, OutputClosed } from './io.ts'
@@ -82,9 +89,9 @@ function exitCodeOf(error: unknown, session: Session, debug: boolean): number {
     return exitCodes.interrupted
   }
   if (error instanceof SilentFailure) return exitCodes.failed
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || error instanceof Refused) {
     session.say(`eventuali: ${error.message}`)
-    return exitCodes.usage
+    return error instanceof Refused ? exitCodes.failed : exitCodes.usage
   }
   session.say(errorText(error))
   if (debug) session.say(debugText(error))

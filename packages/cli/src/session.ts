@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs'
 import { openStore, type Store } from 'eventuali'
-import { Interrupted, UsageError } from './exit-codes.ts'
+import { Interrupted, Refused, UsageError } from './exit-codes.ts'
 import { type Io, Output } from './io.ts'
 
 /** What one run of a command works with. */
@@ -41,6 +42,7 @@ export class Session {
     if (chosen === undefined || chosen === '') {
       throw new UsageError('which store? Give --store URL, or set EVENTUALI_STORE')
     }
+    if (access === 'read') assertFile(chosen)
     const store = await openStore(chosen, { readOnly: access === 'read' })
     try {
       return await work(store)
@@ -48,4 +50,11 @@ export class Session {
       await store.close()
     }
   }
+}
+
+/** A mistyped path is better named than met as a database that cannot be opened. */
+function assertFile(url: string): void {
+  const file = /^sqlite:(.+)$/s.exec(url)?.[1]
+  if (file === undefined || file === ':memory:' || existsSync(file)) return
+  throw new Refused(`there is no file ${file}; check --store, import and append make a new one`)
 }
