@@ -55,7 +55,7 @@ export type EventsOfClass<A> = A extends Aggregate<infer E> ? E : EventInput
 
 /** Loads and commands the instances of one class. */
 export interface ClassRepository<A extends Aggregate> {
-  /** The instance, its events applied. What is recorded on it outside of a command is not stored. */
+  /** The instance, its events applied. What is recorded outside of a command is not stored. */
   load(id: string, options?: LoadOptions): Promise<A>
   /** Calls a method on a fresh instance and appends what it recorded. */
   execute<K extends keyof ClassCommands<A> & string>(

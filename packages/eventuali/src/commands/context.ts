@@ -22,12 +22,31 @@ export function withContext<T>(context: EventMetadata, work: () => T): T {
   return storage.run(outer === undefined ? context : { ...outer, ...context }, work)
 }
 
-/** The metadata that the surrounding `withContext` calls give, or undefined outside of any. */
+/**
+ * The metadata that the surrounding `withContext` calls give, or undefined outside of any.
+ *
+ * @example
+ * ```ts
+ * import { currentContext } from 'eventuali'
+ *
+ * console.log(currentContext()) // undefined
+ * ```
+ */
 export function currentContext(): EventMetadata | undefined {
   return storage.getStore()
 }
 
-/** The context in which to react to an event: it is the cause, its correlation goes on. */
+/**
+ * The context in which to react to an event: it is the cause, its correlation goes on.
+ *
+ * @example
+ * ```ts
+ * import { contextOf, type RecordedEvent, withContext } from 'eventuali'
+ *
+ * export const reactTo = (event: RecordedEvent, react: () => Promise<void>) =>
+ *   withContext(contextOf(event), react)
+ * ```
+ */
 export function contextOf(event: RecordedEvent): EventMetadata {
   const { correlationId, tenant } = event.metadata
   return {

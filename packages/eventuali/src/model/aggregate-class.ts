@@ -56,7 +56,8 @@ let internals: Internals
  *
  * @example
  * ```ts
- * import { Aggregate, type AppliedOf, defineEvents, type EventsOf, type Handlers, reject, type } from 'eventuali'
+ * import { Aggregate, defineEvents, reject, type } from 'eventuali'
+ * import type { AppliedOf, EventsOf, Handlers } from 'eventuali'
  *
  * const events = defineEvents({ Deposited: type<{ amount: number }>() })
  * type AccountEvents = EventsOf<typeof events>

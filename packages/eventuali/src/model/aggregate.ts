@@ -83,7 +83,7 @@ export function checkedAggregateName(name: unknown): string {
  * ```ts
  * import { defineAggregate, defineEvents, reject, type } from 'eventuali'
  *
- * const events = defineEvents({ Opened: type<{ owner: string }>(), Closed: type<{ at: string }>() })
+ * const events = defineEvents({ Opened: type<{ owner: string }>(), Closed: type<null>() })
  * type State = { status: 'new' | 'open' | 'closed' }
  *
  * const Account = defineAggregate('account', {

@@ -2,9 +2,27 @@ import { crc32 } from 'node:zlib'
 import { CorruptEventError, DataNotJsonError, EventTooLargeError } from './errors.ts'
 import type { EventMetadata, RecordedEvent } from './event.ts'
 
-/** The largest encoded event (data, metadata and tags together), in UTF-8 bytes. */
+/**
+ * The largest encoded event (data, metadata and tags together), in UTF-8 bytes.
+ *
+ * @example
+ * ```ts
+ * import { eventBytesMax } from 'eventuali'
+ *
+ * console.log(eventBytesMax >= 16 * 1024 * 1024) // true
+ * ```
+ */
 export const eventBytesMax: number = 16 * 1024 * 1024 + 64 * 1024
-/** Levels of nesting; far below where `JSON.parse` or a database would give up. */
+/**
+ * Levels of nesting; far below where `JSON.parse` or a database would give up.
+ *
+ * @example
+ * ```ts
+ * import { nestingDepthMax } from 'eventuali'
+ *
+ * console.log(nestingDepthMax) // 200
+ * ```
+ */
 export const nestingDepthMax = 200
 
 const plainPrototypes: ReadonlySet<unknown> = new Set([Object.prototype, null])

@@ -53,7 +53,7 @@ export type RecordedFrom<E extends EventInput> = E extends EventInput
   ? RecordedEvent<E['type'], OutputOf<E>>
   : never
 
-/** The union of recorded events of these creators, or of one of them: `RecordedOf<typeof events, 'OrderPlaced'>`. */
+/** The recorded events of these creators, or of one: `RecordedOf<typeof events, 'OrderPlaced'>`. */
 export type RecordedOf<T extends EventCreators, Type extends keyof T = keyof T> = RecordedFrom<
   ReturnType<T[Type]>
 >

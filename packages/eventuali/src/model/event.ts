@@ -44,7 +44,16 @@ export interface RecordedEvent<Type extends string = string, Data = unknown> {
   readonly tags: readonly string[]
 }
 
-/** Types of the events that the store itself appends when a stream is archived, cut or deleted. */
+/**
+ * Types of the events that the store itself appends when a stream is archived, cut or deleted.
+ *
+ * @example
+ * ```ts
+ * import { systemEventTypes } from 'eventuali'
+ *
+ * console.log(systemEventTypes.deleted) // $deleted
+ * ```
+ */
 export const systemEventTypes = {
   archived: '$archived',
   unarchived: '$unarchived',
@@ -52,12 +61,30 @@ export const systemEventTypes = {
   deleted: '$deleted',
 } as const
 
-/** Whether a type belongs to the store itself; aggregates never see such events. */
+/**
+ * Whether a type belongs to the store itself; aggregates never see such events.
+ *
+ * @example
+ * ```ts
+ * import { isSystemType } from 'eventuali'
+ *
+ * console.log(isSystemType('$archived'), isSystemType('OrderPlaced')) // true false
+ * ```
+ */
 export function isSystemType(type: string): boolean {
   return type.startsWith('$')
 }
 
-/** The category of a stream: what stands before its first `-`, or all of it without one. */
+/**
+ * The category of a stream: what stands before its first `-`, or all of it without one.
+ *
+ * @example
+ * ```ts
+ * import { categoryOf } from 'eventuali'
+ *
+ * console.log(categoryOf('order-42'), categoryOf('audit')) // order audit
+ * ```
+ */
 export function categoryOf(stream: string): string {
   const dash = stream.indexOf('-')
   return dash === -1 ? stream : stream.slice(0, dash)

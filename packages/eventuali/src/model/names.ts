@@ -1,6 +1,15 @@
 import { InvalidNameError } from './errors.ts'
 
-/** The longest stream name, type, tag or id, in UTF-16 units. */
+/**
+ * The longest stream name, type, tag or id, in UTF-16 units.
+ *
+ * @example
+ * ```ts
+ * import { nameLengthMax } from 'eventuali'
+ *
+ * console.log('order-42'.length <= nameLengthMax) // true
+ * ```
+ */
 export const nameLengthMax = 255
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
