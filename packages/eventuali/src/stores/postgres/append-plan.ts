@@ -169,13 +169,17 @@ function addRequest(
     c.entryMode.push(modeOf(entry))
     c.entryBefore.push(entry.change?.kind === 'truncate' ? entry.change.before : 0)
   }
+  // An id that a request has twice in one stream guards once: the first is enough to be found by.
+  const guards = new Set<string>()
   for (const { entry, number } of inLogOrder(entries)) {
     const { entry: asked, events } = entries[entry] as EncodedEntry
     const event = events[number] as EncodedEvent
     c.eventEntry.push(firstEntry + entry + 1)
     c.eventNumber.push(number + 1)
     c.eventType.push(types.idOf(event.type) as number)
-    c.eventFlags.push((event.idGiven ? 1 : 0) | (guarded ? 2 : 0))
+    const guard = `${entry} ${event.id}`
+    c.eventFlags.push((event.idGiven ? 1 : 0) | (guarded && !guards.has(guard) ? 2 : 0))
+    if (guarded) guards.add(guard)
     c.eventTime.push(event.time)
     c.eventSchema.push(event.schemaVersion)
     c.eventChecksum.push(event.checksum)

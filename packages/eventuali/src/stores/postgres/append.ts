@@ -28,6 +28,7 @@ import {
   isInterference,
   isLockTimeout,
   isRequestFault,
+  sqlStateOf,
   storageFailure,
 } from './failures.ts'
 import { Lanes } from './lanes.ts'
@@ -242,7 +243,7 @@ export class Appender {
         }
       } catch (error) {
         const waits = isLockTimeout(error) || isInterference(error)
-        if (!waits || attempt >= again.retryCountMax) throw error
+        if (!waits || attempt >= retriesOf(error)) throw error
       } finally {
         leave()
       }
@@ -363,6 +364,11 @@ export class Appender {
       work.then(resolve, reject).finally(stop)
     })
   }
+}
+
+/** A unique key that stays in the way is no race any more. */
+function retriesOf(error: unknown): number {
+  return sqlStateOf(error) === '23505' ? 5 : again.retryCountMax
 }
 
 function left(deadline: Deadline): CallOptions {
