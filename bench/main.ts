@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { writeDocs } from './docs-page.ts'
+import { importBench } from './import-bench.ts'
+import { describeMachine, flushRate } from './machine.ts'
+import { type BenchCase, type CaseResult, type Pace, runPaired } from './paired.ts'
+import { openPostgresBench } from './postgres-cases.ts'
+import { type Fact, factsText, machineText, type RunResult, tableText } from './report.ts'
+import { sqliteCases, sqliteVersions } from './sqlite-cases.ts'
+import { sqliteCostCases } from './store-cases.ts'
+
+const usage = `npm run bench -- [options]
+
+  --only PATTERN   cases whose name matches the regular expression
+  --rounds N       rounds of each case; 7, at least 5 (any number with --quick)
+  --quick          small logs and short turns: shows that it works, proves nothing
+  --list           the names of the cases
+  --json FILE      writes the results
+  --write-docs     writes docs/performance.md
+  --folder DIR     where the databases live; the system's folder for temporary files otherwise
+`
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    json: { type: 'string' },
+    'write-docs': { type: 'boolean', default: false },
+    folder: { type: 'string', default: tmpdir() },
+    help: { type: 'boolean', default: false },
+  },
+})
+if (values.help) {
+  console.log(usage)
+  process.exit(0)
+}
+
+const roundsWanted = Number(values.rounds ?? (values.quick ? 1 : 7))
+if (!Number.isSafeInteger(roundsWanted) || roundsWanted < 1)
+  throw new Error('--rounds is no number')
+const rounds = values.quick ? roundsWanted : Math.max(5, roundsWanted)
+const pace: Pace = values.quick
+  ? { rounds, turns: 1, turnMs: 10 }
+  : { rounds, turns: 6, turnMs: 60 }
+const wanted = new RegExp(values.only ?? '', 'i')
+const matches = (name: string): boolean => wanted.test(name)
+const folder = mkdtempSync(join(values.folder, 'eventuali-bench-'))
+const probeMs = values.quick ? 20 : 500
+const done: CaseResult[] = []
+const facts: Fact[] = []
+
+async function runAll(cases: readonly BenchCase[]): Promise<void> {
+  for (const bench of cases.filter(({ name }) => matches(name))) {
+    const result = await runPaired(bench, pace)
+    done.push(result)
+    console.log(tableText([result]).split('\n').slice(1).join('\n'))
+  }
+}
+
+async function measure(): Promise<RunResult> {
+  const firstFlushRate = flushRate(folder, probeMs)
+  const baseCount = values.quick ? 2000 : 50_000
+  await runAll(sqliteCases({ folder, baseCount }))
+  await runAll(sqliteCostCases(folder))
+  if (matches('import')) {
+    const { result, facts: found } = await importBench(
+      folder,
+      values.quick ? 1 : rounds,
+      values.quick,
+    )
+    done.push(result)
+    facts.push(...found)
+  }
+  const durability = ['SQLite: journal_mode WAL, synchronous FULL, read back from the store']
+  let postgres = 'not started'
+  if (values.list || matches('postgres')) {
+    const bench = await openPostgresBench(baseCount)
+    try {
+      postgres = bench.version
+      durability.push(bench.durability)
+      await runAll(bench.cases)
+    } finally {
+      await bench.close()
+    }
+  }
+  const versions = { ...(await sqliteVersions()), postgres }
+  const flushes = [firstFlushRate, flushRate(folder, probeMs)]
+  const machine = describeMachine(folder, versions, flushes)
+  return { at: new Date().toISOString(), rounds, machine, durability, cases: done, facts }
+}
+
+try {
+  const result = await measure()
+  console.log(`\n${tableText(result.cases)}\n`)
+  if (result.facts.length > 0) console.log(`${factsText(result.facts)}\n`)
+  console.log(machineText(result.machine, result.durability))
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`)
+  if (values['write-docs']) writeDocs(result)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
