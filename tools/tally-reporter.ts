@@ -3,7 +3,8 @@ import { dirname, relative } from 'node:path'
 import type { Reporter, TestModule, Vitest } from 'vitest/node'
 import type { ContractResult, Skip, Tally } from './tally.ts'
 
-const contractFile = /\/stores\/([^/]+)\/[^/]*contract[^/]*\.test\.ts$/
+// As the binder names them: "event-store contract: NAME (LABEL) > CASE [needs WHY]".
+const contractTest = /(?:^|> )event-store contract: ([^>]+) > (.*?)(?: \[needs (.*)\])?$/
 
 interface Counts {
   passed: number
@@ -21,17 +22,17 @@ function countModule(module: TestModule, counts: Counts): void {
       counts.failures.push(`${file} > ${suite.fullName}: ${error.message}`)
     }
   }
-  const adapter = contractFile.exec(module.moduleId)?.[1]
   for (const test of module.children.allTests()) {
     const result = test.result()
+    const [, adapter, contractCase, need] = contractTest.exec(test.fullName) ?? []
     const name = `${file} > ${test.fullName}`
-    const why = result.state === 'skipped' ? (result.note ?? 'no reason given') : ''
+    const why = result.state === 'skipped' ? (result.note ?? need ?? 'no reason given') : ''
     if (result.state === 'passed') counts.passed++
     else if (result.state === 'skipped') counts.skips.push({ name, why })
     else counts.failures.push(result.state === 'failed' ? name : `${name} (did not run)`)
-    if (adapter === undefined) continue
+    if (adapter === undefined || contractCase === undefined) continue
     const state = result.state === 'pending' ? 'failed' : result.state
-    counts.contract.push({ adapter, name: test.name, state, why })
+    counts.contract.push({ adapter, name: contractCase, state, why })
   }
 }
 

@@ -43,6 +43,10 @@ test('the reporter counts passes, failures, skips and files that do not load', a
      test('good', () => {})
      test('bad', () => expect(1).toBe(2))
      test('not here', (ctx) => ctx.skip('no server'))
+     describe('event-store contract: one (slow)', () => {
+       test('x', () => {})
+       test.skip('y [needs sql: It has none.]', () => {})
+     })
      describe('broken', () => { beforeAll(() => { throw new Error('hook') }); test('never', () => {}) })`,
   )
   writeFileSync(join(folder, 'b.test.js'), `throw new Error('does not load')`)
@@ -60,7 +64,11 @@ test('the reporter counts passes, failures, skips and files that do not load', a
   )
   expect(exitCode).toBe(1)
   const counted = (await import(file, { with: { type: 'json' } })).default as Tally
-  expect(counted.passed).toBe(1)
+  expect(counted.passed).toBe(2)
+  expect(counted.contract).toEqual([
+    { adapter: 'one (slow)', name: 'x', state: 'passed', why: '' },
+    { adapter: 'one (slow)', name: 'y', state: 'skipped', why: 'sql: It has none.' },
+  ])
   const failures = counted.failures.join('\n')
   for (const part of ['does not load', 'hook', 'bad']) expect(failures).toContain(part)
   expect(counted.skips.map((skip) => skip.why)).toContain('no server')
