@@ -70,6 +70,7 @@ export {
   type Handlers,
   IdempotencyConflictError,
   ImportLineError,
+  ImportSourceError,
   InvalidArgumentError,
   InvalidNameError,
   isSystemType,
