@@ -18,7 +18,8 @@ export interface NameStatements {
 export class Names {
   readonly #typeNames = new Map<number, string>()
   readonly #typeIds = new Map<string, number>()
-  readonly #streamNames = new LruMap<number, string>(STREAM_COUNT_MAX)
+  // Looked up for each event that is read: a map that starts anew when it is full is cheaper.
+  readonly #streamNames = new Map<number, string>()
   readonly #streamIds = new LruMap<string, number>(STREAM_COUNT_MAX)
 
   knownTypeId(name: string): number | undefined {
@@ -64,6 +65,7 @@ export class Names {
     let name = this.#streamNames.get(id)
     if (name === undefined) {
       name = String(sql.streamName.get(id)?.[0] ?? '')
+      if (this.#streamNames.size >= STREAM_COUNT_MAX) this.#streamNames.clear()
       if (name !== '') this.#streamNames.set(id, name)
     }
     return name

@@ -233,7 +233,10 @@ export class SqliteStore implements EventStore, ReadAccess {
   async #close(): Promise<void> {
     await this.#writer?.group.close()
     this.#watcher.close()
-    if (!this.#single) this.#reader.connection.close()
+    const { handedIn } = this.#parts.database
+    const { connection } = this.#reader
+    // One that was handed in stays the caller's.
+    if (!this.#single && connection !== handedIn) connection.close()
     this.#writer?.close()
   }
 }

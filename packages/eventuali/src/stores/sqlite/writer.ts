@@ -104,7 +104,12 @@ export class Writer {
     }
     if (!this.#verified) {
       const { profile, file } = this.#parts
-      assertDurability(this.#session.connection, profile, file)
+      try {
+        assertDurability(this.#session.connection, profile, file)
+      } catch (error) {
+        this.#discard(error)
+        throw error
+      }
       this.#verified = true
     }
     if (++this.#commitCount % COMMITS_BETWEEN_CHECKS === 0) this.#boundLog()

@@ -1,0 +1,81 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { AppendRequest } from '../../ports/index.ts'
+import { openSqliteStore } from './open.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'eventuali-full-'))
+let mounted = false
+
+beforeAll(() => {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder], { stdio: 'ignore' })
+    mounted = true
+  } catch {
+    // Only root may mount; the test skips loudly then.
+  }
+})
+
+afterAll(() => {
+  if (mounted) execFileSync('umount', ['-l', folder])
+  rmSync(folder, { recursive: true, force: true })
+})
+
+let drawn = 0
+const append = (bytes: number): AppendRequest => ({
+  entries: [
+    {
+      stream: 's',
+      expectedVersion: 'any',
+      events: [
+        {
+          id: `e-${drawn++}`,
+          idGiven: false,
+          type: 'T',
+          data: 'x'.repeat(bytes),
+          metadata: {},
+          time: 1,
+          schemaVersion: 1,
+          tags: [],
+        },
+      ],
+    },
+  ],
+})
+
+test.each(['node:sqlite', 'better-sqlite3'] as const)(
+  '%s: a full disk refuses appends, allows reads, and is over when space is back',
+  async (driver) => {
+    if (!mounted) return expect.soft(mounted, 'needs root for a small tmpfs').toBe(false)
+    const name = driver.replace(':', '-')
+    const ballast = join(folder, 'ballast')
+    writeFileSync(ballast, Buffer.alloc(1024 * 1024))
+    const store = await openSqliteStore({ file: join(folder, `${name}.db`), driver })
+    let acknowledged = 0
+    let refused = 0
+    while (refused < 5) {
+      const results = await Promise.allSettled([
+        store.append(append(20_000)),
+        store.append(append(90_000)),
+      ])
+      for (const result of results) {
+        if (result.status === 'fulfilled') acknowledged++
+        else {
+          refused++
+          expect(result.reason).toMatchObject({ code: 'STORAGE_FULL', retryable: true })
+        }
+      }
+    }
+    expect(acknowledged).toBeGreaterThan(0)
+    expect((await store.stream('s'))?.version).toBe(acknowledged)
+    unlinkSync(ballast)
+    expect((await store.append(append(20_000))).ok).toBe(true)
+    expect((await store.stream('s'))?.version).toBe(acknowledged + 1)
+    for await (const fault of store.faults()) expect(fault).toBeUndefined()
+    await store.close()
+    for (const end of ['', '-wal', '-shm'])
+      rmSync(join(folder, `${name}.db${end}`), { force: true })
+  },
+)
