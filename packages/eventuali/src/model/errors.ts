@@ -333,10 +333,13 @@ export class LogChangedError extends EventualiError {
 /** The database's SQLite has the WAL-reset bug, or Node brings none. */
 export class SqliteUnsafeError extends EventualiError {
   readonly code = 'SQLITE_UNSAFE'
-  constructor(version: string) {
-    super(
-      `SQLite ${version} can lose commits (WAL-reset bug); use Node 22.22.3, 24.15 or newer, or hand in better-sqlite3 13`,
-    )
+  /** `version` is undefined on a Node without SQLite. */
+  constructor(version: string | undefined) {
+    const what =
+      version === undefined
+        ? 'this Node brings no SQLite'
+        : `SQLite ${version} can lose commits (WAL-reset bug)`
+    super(`${what}; use Node 22.22.3, 24.15 or newer, or hand in better-sqlite3 13`)
   }
 }
 

@@ -23,7 +23,7 @@ export interface OpenStoreSettings {
   readonly poolSize?: number | undefined
   /** Milliseconds after which a call that has no `timeoutMs` of its own gives up; 30,000. */
   readonly timeoutMs?: number | undefined
-  /** Tries after a conflict, for commands and decisions; 8. */
+  /** Tries after a conflict, for commands and decisions; 32. */
   readonly conflictRetryCountMax?: number | undefined
   /** For repeatable runs: the source of time. */
   readonly clock?: Clock | undefined

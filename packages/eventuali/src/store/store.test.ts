@@ -232,7 +232,7 @@ describe.each(['memory:', 'sqlite::memory:'])('decisions at %s', (url) => {
   })
 
   it('gives the last seat to one of 16 racers', async () => {
-    await using store = await openStore(url, { conflictRetryCountMax: 50 })
+    await using store = await openStore(url)
     await store.append('course-a', campus.CourseOpened({ course: 'a', seats: 1 }))
     const racers = Array.from({ length: 16 }, (_, i) =>
       store.decide(enrol, { course: 'a', student: `s${i}` }),

@@ -223,6 +223,12 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   /** The streams that exist, by name. */
   streams(options: StreamsOptions = {}): EventSequence<StreamInfo> {
     const { limit } = options
+    for (const name of ['prefix', 'category', 'after'] as const) {
+      const value: unknown = options[name]
+      if (value !== undefined && typeof value !== 'string') {
+        throw new InvalidArgumentError(name, 'must be a string')
+      }
+    }
     if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0)) {
       throw new InvalidArgumentError('limit', 'must be an integer of 0 or more')
     }

@@ -40,7 +40,7 @@ async function driverNamed(name: DriverName): Promise<SqlDriver> {
     )
   }
   const driver = loadNodeDriver()
-  if (driver === undefined) throw new SqliteUnsafeError('(none that this Node brings)')
+  if (driver === undefined) throw new SqliteUnsafeError(undefined)
   return driver
 }
 
