@@ -43,7 +43,7 @@ test('the reporter counts passes, failures, skips and files that do not load', a
      test('good', () => {})
      test('bad', () => expect(1).toBe(2))
      test('not here', (ctx) => ctx.skip('no server'))
-     describe('event-store contract: one (slow)', () => {
+     describe('event store contract: one (slow)', () => {
        test('x', () => {})
        test.skip('y [needs sql: It has none.]', () => {})
      })
