@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EventStore } from '../../src/ports/index.ts'
+import { pgbouncerSkipReason, startPgbouncer } from '../servers/pgbouncer.ts'
 import { type PostgresServer, postgresSkipReason, startPostgres } from '../servers/postgres.ts'
 import { event, foreign, one, open, pause, readAll, streamFaults } from './setup.ts'
 
@@ -105,6 +106,31 @@ describe.skipIf(postgresSkipReason() !== undefined)('faults of PostgreSQL', () =
     await client.end()
     await store.close()
   }, 60_000)
+
+  it.skipIf(pgbouncerSkipReason() !== undefined)(
+    'the same behind a pooler, where no backend can be ended by its pid',
+    async () => {
+      const pooler = await startPgbouncer(server.url)
+      const store = await open({ url: pooler.url, schema: 'pooled' })
+      const client = await foreign(server.url)
+      const result = await hammer(store, async () => {
+        for (let i = 0; i < 40; i++) {
+          await pause(25)
+          await client.query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE application_name = 'eventuali' AND pid <> pg_backend_pid()`,
+          )
+        }
+      })
+      expect(result.failed).toEqual([])
+      expect(result.acknowledged.length).toBeGreaterThan(0)
+      await expectExact(store, result.acknowledged)
+      await client.end()
+      await store.close()
+      await pooler.stop()
+    },
+    60_000,
+  )
 
   it('the server restarted and killed mid-append: nothing lost, nothing doubled', async () => {
     const store = await open({ url: server.url, schema: 'restarted' })

@@ -48,6 +48,9 @@ DECLARE
   v_fresh boolean[] := array_fill(false, ARRAY[v_slots]);
   v_ok boolean[] := array_fill(false, ARRAY[cardinality(p_entry_slot)]);
   v_base bigint[] := array_fill(0::bigint, ARRAY[cardinality(p_entry_slot)]);
+  v_setting text;
+  v_has_fresh boolean := false;
+  v_has_old boolean := false;
   v_has_conditions boolean := cardinality(p_item_request) > 0;
   v_item_types text[]; v_item_hash text[]; v_item_tags text[];
   v_any_ok boolean := false;
@@ -58,9 +61,9 @@ DECLARE
 BEGIN
   -- Waits that nobody planned (a foreign insert of the same stream, a table lock) end soon in a
   -- shared group, so that the callers who are not meant go on.
-  PERFORM set_config('lock_timeout', coalesce(p_wait_ms, 30)::text, true);
+  v_setting := set_config('lock_timeout', coalesce(p_wait_ms, 15)::text, true);
   IF p_sync IS NOT NULL THEN
-    PERFORM set_config('synchronous_commit', p_sync, true);
+    v_setting := set_config('synchronous_commit', p_sync, true);
   END IF;
 
   IF v_has_conditions AND current_setting('transaction_isolation') <> 'read committed' THEN
@@ -182,6 +185,7 @@ BEGIN
   END IF;
 
   -- The requests in turn, each seeing those before it.
+  entry_version := v_base;
   status := array_fill(0, ARRAY[v_requests]);
   at_entry := array_fill(0, ARRAY[v_requests]);
   actual := array_fill(0::bigint, ARRAY[v_requests]);
@@ -242,7 +246,9 @@ BEGIN
         v_ok[i] := true;
         v_base[i] := v_version[v_slot];
         v_version[v_slot] := v_version[v_slot] + p_entry_count[i];
+        entry_version[i] := v_version[v_slot];
         v_touched[v_slot] := true;
+        IF v_fresh[v_slot] THEN v_has_fresh := true; ELSE v_has_old := true; END IF;
         v_mode := p_entry_mode[i];
         IF v_mode > 0 THEN
           IF v_mode = 2 THEN v_state[v_slot] := 1;
@@ -267,13 +273,17 @@ BEGIN
   END LOOP;
   IF NOT v_any_ok THEN RETURN; END IF;
 
-  UPDATE ${schema}.streams s SET version = u.version, first_version = u.first_version, state = u.state
-  FROM unnest(v_id, v_version, v_first, v_state, v_touched, v_fresh) AS u(id, version, first_version, state, touched, fresh)
-  WHERE u.touched AND NOT u.fresh AND s.id = u.id;
+  IF v_has_old THEN
+    UPDATE ${schema}.streams s
+    SET version = u.version, first_version = u.first_version, state = u.state
+    FROM unnest(v_id, v_version, v_first, v_state, v_touched, v_fresh)
+      AS u(id, version, first_version, state, touched, fresh)
+    WHERE u.touched AND NOT u.fresh AND s.id = u.id;
+  END IF;
 
-  SELECT array_agg(u.n::integer) INTO v_created
-  FROM unnest(v_touched, v_fresh) WITH ORDINALITY AS u(touched, fresh, n) WHERE u.touched AND u.fresh;
-  IF v_created IS NOT NULL THEN
+  IF v_has_fresh THEN
+    SELECT array_agg(u.n::integer) INTO v_created
+    FROM unnest(v_touched, v_fresh) WITH ORDINALITY AS u(touched, fresh, n) WHERE u.touched AND u.fresh;
     FOR r IN
       WITH inserted AS (
         INSERT INTO ${schema}.streams (name, category, version, first_version, state)
@@ -326,9 +336,6 @@ BEGIN
     WHERE v_ok[p_event_entry[u.event]];
   END IF;
 
-  SELECT array_agg(b.base + c.n ORDER BY b.o) INTO entry_version
-  FROM unnest(v_base) WITH ORDINALITY AS b(base, o)
-  CROSS JOIN LATERAL (SELECT p_entry_count[b.o]) AS c(n);
   IF v_all_ok THEN status := NULL; at_entry := NULL; actual := NULL; END IF;
 END
 $append$;

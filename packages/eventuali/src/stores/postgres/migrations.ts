@@ -57,8 +57,14 @@ export async function migrate(
 type RunText = (text: string, values?: readonly unknown[]) => Promise<readonly Row[]>
 
 async function readVersion(run: RunText, schema: string): Promise<number> {
-  const [there] = await run(`SELECT to_regclass($1)::text`, [`${schema}.meta`])
-  if (there?.[0] === null || there === undefined) return 0
+  // Asked of the catalog's rows: name lookups like to_regclass may answer from a cache that does
+  // not know yet what another opener has just committed.
+  const there = await run(
+    `SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = $1 AND c.relname = 'meta'`,
+    [schema],
+  )
+  if (there.length === 0) return 0
   const [row] = await run(`SELECT value FROM ${schema}.meta WHERE key = 'schema_version'`)
   return Number(row?.[0] ?? 0)
 }
@@ -79,8 +85,8 @@ async function step(
   await run(`SELECT pg_advisory_xact_lock(hashtextextended('eventuali migrations', 0))`)
   const found = await readVersion(run, schema)
   if (found === 0) {
-    const [there] = await run(`SELECT to_regnamespace($1)::text`, [schema])
-    if (there?.[0] == null) await run(`CREATE SCHEMA ${schema}`)
+    const there = await run(`SELECT 1 FROM pg_namespace WHERE nspname = $1`, [schema])
+    if (there.length === 0) await run(`CREATE SCHEMA ${schema}`)
     await run(`CREATE TABLE ${schema}.meta (key text PRIMARY KEY, value text NOT NULL)`)
     await run(`INSERT INTO ${schema}.meta (key, value) VALUES ('incarnation', $1)`, [ids.next()])
   }
