@@ -218,7 +218,11 @@ export async function appendAll(
     throw new InvalidArgumentError('entries', 'name no stream; hand in at least one')
   }
   const streams = new Set<string>()
-  for (const { stream } of entries) {
+  for (const entry of entries) {
+    if (typeof entry !== 'object' || entry === null) {
+      throw new InvalidArgumentError('entries', 'hold something that is no { stream, events }')
+    }
+    const { stream } = entry
     assertStreamName(stream)
     if (streams.has(stream)) {
       throw new InvalidArgumentError(

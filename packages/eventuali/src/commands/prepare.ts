@@ -2,6 +2,7 @@ import {
   assertEventId,
   assertTag,
   assertTypeName,
+  DataNotJsonError,
   definitionOfEvent,
   EmptyAppendError,
   type EventDefinition,
@@ -168,6 +169,11 @@ export function prepareEvents(
           ? validateData(definition, input.data)
           : known[index]
     if (output instanceof Promise) {
+      // Not a validator's promise but the data itself: a forgotten await.
+      if (output === input.data) {
+        output.catch(() => undefined)
+        throw new DataNotJsonError('data', 'is a Promise, which JSON does not carry')
+      }
       isPending = true
       // A later event may throw first; this promise must not become an unhandled rejection.
       output.catch(() => undefined)

@@ -223,7 +223,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   /** The streams that exist, by name. */
   streams(options: StreamsOptions = {}): EventSequence<StreamInfo> {
     const { limit } = options
-    for (const name of ['prefix', 'category', 'after'] as const) {
+    for (const name of ['prefix', 'category'] as const) {
       const value: unknown = options[name]
       if (value !== undefined && typeof value !== 'string') {
         throw new InvalidArgumentError(name, 'must be a string')
