@@ -30,17 +30,13 @@ export interface FaultyStore {
  *
  * @example
  * ```ts
- * import { withFault } from 'eventuali/testing'
- * import type { EventStore } from 'eventuali/ports'
+ * import { openMemoryStore, withFault } from 'eventuali/testing'
  *
- * async function survives(makeStore: () => Promise<EventStore>, run: (store: EventStore) => Promise<void>) {
- *   for (let at = 0; ; at++) {
- *     const { store, fired } = withFault(await makeStore(), { at })
- *     await run(store).catch(() => {})
- *     if (!fired()) return
- *   }
+ * for (let at = 0; ; at++) {
+ *   const { store, fired } = withFault(await openMemoryStore(), { at })
+ *   await store.positions().catch((error) => console.log('failed at call', at, error.code))
+ *   if (!fired()) break
  * }
- * console.log(typeof survives)
  * ```
  */
 export function withFault(inner: EventStore, plan: FaultPlan): FaultyStore {

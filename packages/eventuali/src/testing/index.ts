@@ -1,16 +1,15 @@
+export { type MemoryStoreOptions, openMemoryStore } from '../stores/memory/index.ts'
 export { type ManualClock, manualClock } from './clock.ts'
 export {
   type BindOptions,
   bindVitest,
   type Contract,
   type ContractCase,
-  defineContract,
-  EventStoreContext,
+  type EventStoreContext,
   type EventStoreSubject,
   eventStoreContract,
   type ForeignTransaction,
   runStoreCase,
-  skipReason,
   type TestRunner,
 } from './contracts/index.ts'
 export { type FaultPlan, type FaultyStore, withFault } from './faults.ts'

@@ -67,6 +67,21 @@ function wrapAccess(next: StreamAccess, hooks: StoreHooks): StreamAccess {
 /**
  * A store with some of its calls replaced; the hooks for streams are in force inside transactions
  * as well.
+ *
+ * @example
+ * ```ts
+ * import { openMemoryStore, wrapStore } from 'eventuali/testing'
+ *
+ * let appends = 0
+ * const counted = wrapStore(await openMemoryStore(), {
+ *   append: (next, request, options) => {
+ *     appends += 1
+ *     return next.append(request, options)
+ *   },
+ * })
+ * await counted.close()
+ * console.log(appends) // 0
+ * ```
  */
 export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
   const wrapTransaction = (tx: StoreTransaction): StoreTransaction => ({

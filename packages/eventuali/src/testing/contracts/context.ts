@@ -30,7 +30,24 @@ export interface EventStoreSubject {
   readonly dispose: () => Promise<void>
 }
 
-/** What a case works with. The log may hold events of earlier cases; names are always fresh. */
+/**
+ * What a case works with. The log may hold events of earlier cases, so names are always fresh.
+ *
+ * @example
+ * ```ts
+ * import type { ContractCase, EventStoreContext } from 'eventuali/testing'
+ *
+ * const ownLaw: ContractCase<EventStoreContext> = {
+ *   name: 'two events are read back',
+ *   needs: [],
+ *   run: async (ctx) => {
+ *     await ctx.append('mine-1', 2)
+ *     if ((await ctx.read('mine-1')).length !== 2) throw new Error('an event is missing')
+ *   },
+ * }
+ * console.log(ownLaw.name)
+ * ```
+ */
 export class EventStoreContext extends Steps {
   readonly store: EventStore
   /** The newest position when the case began. */
@@ -112,7 +129,20 @@ export async function until(what: string, holds: () => boolean, timeoutMs = 5000
   }
 }
 
-/** Runs one case on a store of its own. */
+/**
+ * Runs one case on a store of its own; rejects when the store breaks the case's law.
+ *
+ * @example
+ * ```ts
+ * import { eventStoreContract, openMemoryStore, runStoreCase } from 'eventuali/testing'
+ *
+ * const make = async () => ({ store: await openMemoryStore(), dispose: async () => {} })
+ * for (const law of eventStoreContract.cases.slice(0, 3)) {
+ *   await runStoreCase(law, make)
+ *   console.log('holds:', law.name)
+ * }
+ * ```
+ */
 export async function runStoreCase(
   contractCase: ContractCase<EventStoreContext>,
   make: () => Promise<EventStoreSubject>,

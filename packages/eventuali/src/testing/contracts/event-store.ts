@@ -14,7 +14,18 @@ import { streamCases } from './event-store-streams.ts'
 import { transactionCases } from './event-store-transactions.ts'
 import { withinCases } from './event-store-within.ts'
 
-/** Every law of the event store port as cases that any adapter or decorator can be run through. */
+/**
+ * Every law of the event store port as cases that any adapter or decorator can be run through.
+ *
+ * @example
+ * ```ts
+ * import { eventStoreContract, openMemoryStore, runStoreCase } from 'eventuali/testing'
+ *
+ * const make = async () => ({ store: await openMemoryStore(), dispose: async () => {} })
+ * const [first] = eventStoreContract.cases
+ * if (first !== undefined) await runStoreCase(first, make)
+ * ```
+ */
 export const eventStoreContract: Contract<EventStoreContext> = defineContract('event store', [
   ...appendCases,
   ...expectedVersionCases,

@@ -5,7 +5,17 @@ import { stateMutants } from './state-mutants.ts'
 
 export type { StoreMutant } from './mutant.ts'
 
-/** Broken stores, as decorators: the event store contract must catch each of them. */
+/**
+ * Broken stores, as decorators: the event store contract must catch each of them. For those who
+ * write cases of their own and want to know that they catch something.
+ *
+ * @example
+ * ```ts
+ * import { storeMutants } from 'eventuali/testing'
+ *
+ * for (const mutant of storeMutants) console.log(mutant.name, 'fails at', mutant.caughtBy)
+ * ```
+ */
 export const storeMutants: readonly StoreMutant[] = [
   ...appendMutants,
   ...readMutants,

@@ -81,7 +81,10 @@ const defaultNow = new Date('2000-01-01T00:00:00Z')
  * import { defineAggregate, defineEvents, reject, type } from 'eventuali'
  * import { given } from 'eventuali/testing'
  *
- * const events = defineEvents({ Opened: type<{ owner: string }>(), Closed: type<{ why: string }>() })
+ * const events = defineEvents({
+ *   Opened: type<{ owner: string }>(),
+ *   Closed: type<{ why: string }>(),
+ * })
  * type State = { open: boolean }
  * const Account = defineAggregate('account', {
  *   events,
