@@ -32,14 +32,18 @@ export interface BindOptions {
  * @example
  * ```ts
  * import { describe, it } from 'vitest' // or from 'node:test'
- * import { bindVitest, eventStoreContract } from 'eventuali/testing'
- * import { manifest, openMyStore } from './index.ts'
+ * import { bindVitest, eventStoreContract, openMemoryStore } from 'eventuali/testing'
  *
+ * const denied = 'It lives in memory.'
  * bindVitest(eventStoreContract, {
  *   describe,
  *   it,
- *   manifest,
- *   make: async () => ({ store: await openMyStore(), dispose: async () => {} }),
+ *   manifest: {
+ *     name: 'mine',
+ *     capabilities: { durable: false, within: false, sql: false, shared: false },
+ *     denied: { durable: denied, within: denied, sql: denied, shared: denied },
+ *   },
+ *   make: async () => ({ store: await openMemoryStore(), dispose: async () => {} }),
  * })
  * ```
  */
