@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { StoreManifest } from '../packages/eventuali/src/ports/index.ts'
 import { vitestSuite } from './suites.ts'
-import { type ContractResult, hidingSkips, type Tally } from './tally.ts'
+import type { ContractResult, Tally } from './tally.ts'
 
 const page = 'docs/adapters.md'
 
@@ -14,11 +14,6 @@ export async function manifests(): Promise<StoreManifest[]> {
     files.map(async (file) => (await import(pathToFileURL(resolve(file)).href)) as object),
   )
   return loaded.map((module) => (module as { manifest: StoreManifest }).manifest)
-}
-
-/** Every sentence with which a manifest denies a capability: the reasons a case may be skipped. */
-export async function denials(): Promise<string[]> {
-  return (await manifests()).flatMap((m) => Object.values(m.denied))
 }
 
 function capabilityTable(all: readonly StoreManifest[]): string[] {
@@ -42,7 +37,7 @@ function capabilityTable(all: readonly StoreManifest[]): string[] {
 }
 
 function caseTable(adapters: readonly string[], results: readonly ContractResult[]): string[] {
-  const marks = { passed: 'holds', failed: 'FAILS', skipped: 'n/a' }
+  const marks = { passed: 'holds', failed: 'FAILS', denied: 'n/a', skipped: '?' }
   const names = [...new Set(results.map((r) => r.name))].sort()
   const cell = (name: string, adapter: string): string => {
     const found = results.find((r) => r.name === name && r.adapter === adapter)
@@ -85,13 +80,9 @@ export function adapterPage(
   ].join('\n')
 }
 
-/** The results that say nothing of the store: skipped for want of a server, not of a capability. */
-function unknowns(
-  all: readonly StoreManifest[],
-  results: readonly ContractResult[],
-): readonly ContractResult[] {
-  const reasons = all.flatMap((m) => Object.values(m.denied))
-  return results.filter((r) => r.state === 'skipped' && hidingSkips([r], reasons).length > 0)
+/** The results that say nothing of the store: skipped for want of a server, say. */
+function unknowns(results: readonly ContractResult[]): readonly ContractResult[] {
+  return results.filter((result) => result.state === 'skipped')
 }
 
 /** Compares the committed page with a contract run, as a suite of one test. */
@@ -99,7 +90,7 @@ export async function adapterTableTally(results: readonly ContractResult[]): Pro
   const tally = { suite: 'adapters', passed: 0, failures: [], skips: [], seconds: 0 }
   const all = await manifests()
   if (results.length === 0) return { ...tally, failures: ['no contract ran'] }
-  const unknown = unknowns(all, results)[0]
+  const unknown = unknowns(results)[0]
   if (unknown !== undefined) {
     const why = `the contract did not run on ${unknown.adapter}: ${unknown.why}`
     return { ...tally, skips: [{ name: `${page} is what the run says`, why }] }
@@ -114,7 +105,7 @@ if (import.meta.main) {
   const unit = await vitestSuite('contract', ['unit'], process.execPath, 900_000)
   const all = await manifests()
   const results = unit.contract ?? []
-  const unknown = unknowns(all, results)
+  const unknown = unknowns(results)
   for (const { adapter, name, why } of unknown)
     console.error(`not run: ${adapter}, ${name}: ${why}`)
   // Without results the page would say nothing, and say it in good order.

@@ -115,6 +115,11 @@ test.each(planted)('%s is caught by %s', async (_what, rule, files) => {
   expect(await rulesBrokenBy(Object.fromEntries(paths))).toContain(rule)
 })
 
+test('arrows are seen beside an await using', async () => {
+  const text = `await using a = await import('../store/index.ts')\nexport const x = a`
+  expect(await rulesBrokenBy({ [`${library}/commands/a.ts`]: text })).toContain('rank:commands')
+})
+
 test('a path into the sources of the library is caught', async () => {
   const files = { 'packages/cli/src/a.ts': `import '../../eventuali/src/index.ts'` }
   expect(await rulesBrokenBy(files)).toContain('package-name')

@@ -1,7 +1,18 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { VariableDeclaration } from '@swc/core'
+import { Visitor } from '@swc/core/Visitor.js'
 import { cruise, type ICruiseResult } from 'dependency-cruiser'
 import { arrowRules } from './arrows.config.ts'
+
+// swc parses `using` and `await using`, but the visitor that comes with it stops at them.
+const visitStatement = Visitor.prototype.visitStatement
+Visitor.prototype.visitStatement = function (statement) {
+  if ((statement.type as string) !== 'UsingDeclaration') return visitStatement.call(this, statement)
+  const { decls } = statement as unknown as VariableDeclaration
+  this.visitVariableDeclarators(decls)
+  return statement
+}
 
 /** One arrow that points the wrong way. */
 export interface BrokenArrow {

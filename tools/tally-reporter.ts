@@ -28,10 +28,12 @@ function countModule(module: TestModule, counts: Counts): void {
     const name = `${file} > ${test.fullName}`
     const why = result.state === 'skipped' ? (result.note ?? need ?? 'no reason given') : ''
     if (result.state === 'passed') counts.passed++
-    else if (result.state === 'skipped') counts.skips.push({ name, why })
+    else if (result.state === 'skipped')
+      counts.skips.push({ name, why, denied: need !== undefined })
     else counts.failures.push(result.state === 'failed' ? name : `${name} (did not run)`)
     if (adapter === undefined || contractCase === undefined) continue
-    const state = result.state === 'pending' ? 'failed' : result.state
+    const ran = result.state === 'pending' ? 'failed' : result.state
+    const state = ran === 'skipped' && need !== undefined ? 'denied' : ran
     counts.contract.push({ adapter, name: contractCase, state, why })
   }
 }

@@ -14,7 +14,7 @@ const tally: Tally = {
   passed: 3,
   failures: ['a'],
   skips: [
-    { name: 'b', why: 'It has no SQL.' },
+    { name: 'b', why: 'It has no SQL.', denied: true },
     { name: 'c', why: 'no server' },
   ],
   seconds: 1,
@@ -28,9 +28,9 @@ test('skips are listed with their reasons', () => {
   expect(report([tally])).toContain('SKIPPED unit: c\n        no server')
 })
 
-test('in CI a skip that no manifest explains is a failure', () => {
-  const seen = asSeenByCi(tally, ['It has no SQL.'])
-  expect(seen.skips).toEqual([{ name: 'b', why: 'It has no SQL.' }])
+test('in CI a skip that no denied capability explains is a failure', () => {
+  const seen = asSeenByCi(tally)
+  expect(seen.skips).toEqual([{ name: 'b', why: 'It has no SQL.', denied: true }])
   expect(seen.failures).toEqual(['a', 'c (skipped in CI: no server)'])
 })
 
@@ -67,7 +67,7 @@ test('the reporter counts passes, failures, skips and files that do not load', a
   expect(counted.passed).toBe(2)
   expect(counted.contract).toEqual([
     { adapter: 'one (slow)', name: 'x', state: 'passed', why: '' },
-    { adapter: 'one (slow)', name: 'y', state: 'skipped', why: 'sql: It has none.' },
+    { adapter: 'one (slow)', name: 'y', state: 'denied', why: 'sql: It has none.' },
   ])
   const failures = counted.failures.join('\n')
   for (const part of ['does not load', 'hook', 'bad']) expect(failures).toContain(part)
@@ -96,7 +96,7 @@ test('the adapter page says what ran, what failed and what a manifest denies', (
     [manifest],
     [
       { adapter: 'one', name: 'x', state: 'passed', why: '' },
-      { adapter: 'one', name: 'y', state: 'skipped', why: 'It forgets.' },
+      { adapter: 'one', name: 'y', state: 'denied', why: 'It forgets.' },
     ],
   )
   expect(page).toContain('| one | `one:` | no | no | yes | no | `driver` ^1.0.0 |')

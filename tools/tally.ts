@@ -2,13 +2,16 @@
 export interface Skip {
   readonly name: string
   readonly why: string
+  /** Skipped by the contract's binder, because the store denies a capability. */
+  readonly denied?: boolean
 }
 
 /** One case of a contract on one adapter. */
 export interface ContractResult {
   readonly adapter: string
   readonly name: string
-  readonly state: 'passed' | 'failed' | 'skipped'
+  /** `denied` by capability, `skipped` for want of something else. */
+  readonly state: 'passed' | 'failed' | 'denied' | 'skipped'
   readonly why: string
 }
 
@@ -23,21 +26,12 @@ export interface Tally {
   readonly contract?: readonly ContractResult[]
 }
 
-/**
- * The skips that hide something: all but those that an adapter's manifest denies by capability.
- *
- * @param denials the reasons in all manifests
- */
-export function hidingSkips(skips: readonly Skip[], denials: readonly string[]): readonly Skip[] {
-  return skips.filter((skip) => !denials.some((denial) => skip.why.includes(denial)))
-}
-
-/** Where CI looks: a skip that no manifest explains counts as a failure there. */
-export function asSeenByCi(tally: Tally, denials: readonly string[]): Tally {
-  const hiding = hidingSkips(tally.skips, denials)
+/** Where CI looks: a skip that no denied capability explains counts as a failure there. */
+export function asSeenByCi(tally: Tally): Tally {
+  const hiding = tally.skips.filter((skip) => skip.denied !== true)
   return {
     ...tally,
-    skips: tally.skips.filter((skip) => !hiding.includes(skip)),
+    skips: tally.skips.filter((skip) => skip.denied === true),
     failures: [...tally.failures, ...hiding.map((s) => `${s.name} (skipped in CI: ${s.why})`)],
   }
 }

@@ -29,7 +29,11 @@ test('a long function is found in each of its shapes', () => {
     expect(rules(`${head} {\n${lines(68)}${tail}\n`), head).toEqual([])
     expect(rules(`${head} {\n${lines(69)}${tail}\n`), head).toEqual(['function-length'])
   }
-  expect(rules(`describe('x', () => {\n${lines(90)}})\n`)).toEqual([])
+  for (const chapter of ['describe', 'describe.each([1])', 'describe.skipIf(true)']) {
+    expect(rules(`${chapter}('x', () => {\n${lines(90)}})\n`), chapter).toEqual([])
+  }
+  expect(rules(`test('x', () => {\n${lines(90)}})\n`)).toEqual(['function-length'])
+  expect(rules(`const sql = () => \`\n${lines(90)}\`\n`)).toEqual([])
 })
 
 test('a wide line is found, unless a text cannot be broken', () => {
