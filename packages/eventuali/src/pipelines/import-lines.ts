@@ -75,7 +75,8 @@ export class LineReader {
   readonly #name: string
   readonly #now: () => number
   readonly #ordinals = new Map<string, number>()
-  readonly #streams = new Set<string>()
+  /** Streams of which no line could be read so far; few, so the count of the others is cheap. */
+  readonly #badStreams = new Set<string>()
 
   constructor(name: string, now: () => number) {
     this.#name = name
@@ -84,7 +85,7 @@ export class LineReader {
 
   /** Streams that had an event so far. */
   get streamCount(): number {
-    return this.#streams.size
+    return this.#ordinals.size - this.#badStreams.size
   }
 
   read(source: SourceLine): ImportItem | SkippedLine {
@@ -93,11 +94,12 @@ export class LineReader {
     const parsed = parseLine(text)
     if (parsed instanceof LineProblem) {
       // It keeps its place, so that the ids of later lines hold when it is mended.
-      if (parsed.stream !== undefined) this.#nextOrdinal(parsed.stream)
-      return { line, reason: parsed.reason }
+      const { stream, reason } = parsed
+      if (stream !== undefined && this.#nextOrdinal(stream) === 0) this.#badStreams.add(stream)
+      return { line, reason }
     }
     const ordinal = this.#nextOrdinal(parsed.stream)
-    this.#streams.add(parsed.stream)
+    if (this.#badStreams.size > 0) this.#badStreams.delete(parsed.stream)
     const event = this.#eventOf(parsed, ordinal, text)
     return { line, stream: parsed.stream, event }
   }

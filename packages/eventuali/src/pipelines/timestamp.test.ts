@@ -35,3 +35,14 @@ it('takes nothing else', () => {
     expect(timeOf(text)).toBeUndefined()
   }
 })
+
+it('reads the commonest form like every other', () => {
+  for (let ms = Date.UTC(1899, 11, 1); ms < Date.UTC(2101, 0, 1); ms += 86_399_000 * 29) {
+    const text = new Date(ms).toISOString()
+    expect(timeOf(text.replace('.000Z', 'Z'))).toBe(ms)
+    expect(timeOf(text)).toBe(ms)
+  }
+  expect(timeOf('2013-01-31T1:015:00Z')).toBeUndefined()
+  expect(timeOf('2013-01-31T10:60:00Z')).toBeUndefined()
+  expect(timeOf('2013-00-31T10:00:00Z')).toBeUndefined()
+})
