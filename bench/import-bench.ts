@@ -11,6 +11,8 @@ const path = (name: string): string => fileURLToPath(new URL(name, import.meta.u
 const source = path('../examples/data/flights-2013-01.ndjson.gz')
 const child = path('import-child.ts')
 
+export const importName = 'import of the January log'
+
 const contenders = [
   { name: 'store', what: 'importEvents, from the packed file to the last commit' },
   {
@@ -53,6 +55,6 @@ export async function importBench(
     unit: 'MB',
     below: 250,
   }
-  const result = resultOf('import of the January log', contenders, ratios, rates)
+  const result = resultOf(importName, contenders, ratios, rates)
   return { result, facts: quick ? [] : [peak] }
 }

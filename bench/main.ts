@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { writeDocs } from './docs-page.ts'
-import { importBench } from './import-bench.ts'
+import { importBench, importName } from './import-bench.ts'
 import { describeMachine, flushRate } from './machine.ts'
 import { type BenchCase, type CaseResult, type Pace, runPaired } from './paired.ts'
-import { openPostgresBench } from './postgres-cases.ts'
+import { postgresBench } from './postgres-cases.ts'
 import { type Fact, factsText, machineText, type RunResult, tableText } from './report.ts'
 import { sqliteCases, sqliteVersions } from './sqlite-cases.ts'
 import { sqliteCostCases } from './store-cases.ts'
@@ -53,6 +53,10 @@ const probeMs = values.quick ? 20 : 500
 const done: CaseResult[] = []
 const facts: Fact[] = []
 
+const baseCount = values.quick ? 2000 : 50_000
+const sqlite = [...sqliteCases({ folder, baseCount }), ...sqliteCostCases(folder)]
+const postgres = postgresBench(baseCount)
+
 async function runAll(cases: readonly BenchCase[]): Promise<void> {
   for (const bench of cases.filter(({ name }) => matches(name))) {
     const result = await runPaired(bench, pace)
@@ -63,43 +67,43 @@ async function runAll(cases: readonly BenchCase[]): Promise<void> {
 
 async function measure(): Promise<RunResult> {
   const firstFlushRate = flushRate(folder, probeMs)
-  const baseCount = values.quick ? 2000 : 50_000
-  await runAll(sqliteCases({ folder, baseCount }))
-  await runAll(sqliteCostCases(folder))
-  if (matches('import')) {
-    const { result, facts: found } = await importBench(
-      folder,
-      values.quick ? 1 : rounds,
-      values.quick,
-    )
-    done.push(result)
-    facts.push(...found)
+  await runAll(sqlite)
+  if (matches(importName)) {
+    const imported = await importBench(folder, values.quick ? 1 : rounds, values.quick)
+    done.push(imported.result)
+    facts.push(...imported.facts)
   }
   const durability = ['SQLite: journal_mode WAL, synchronous FULL, read back from the store']
-  let postgres = 'not started'
-  if (values.list || matches('postgres')) {
-    const bench = await openPostgresBench(baseCount)
-    try {
-      postgres = bench.version
-      durability.push(bench.durability)
-      await runAll(bench.cases)
-    } finally {
-      await bench.close()
-    }
+  let version = 'not started'
+  if (postgres.cases.some(({ name }) => matches(name))) {
+    await runAll(postgres.cases)
+    const settings = await postgres.settings()
+    version = settings.version
+    durability.push(settings.durability)
   }
-  const versions = { ...(await sqliteVersions()), postgres }
+  const versions = { ...(await sqliteVersions()), postgres: version }
   const flushes = [firstFlushRate, flushRate(folder, probeMs)]
   const machine = describeMachine(folder, versions, flushes)
   return { at: new Date().toISOString(), rounds, machine, durability, cases: done, facts }
 }
 
-try {
+async function main(): Promise<void> {
+  if (values.list) {
+    const names = [...sqlite.map(({ name }) => name), importName]
+    console.log([...names, ...postgres.cases.map(({ name }) => name)].join('\n'))
+    return
+  }
   const result = await measure()
   console.log(`\n${tableText(result.cases)}\n`)
   if (result.facts.length > 0) console.log(`${factsText(result.facts)}\n`)
   console.log(machineText(result.machine, result.durability))
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`)
   if (values['write-docs']) writeDocs(result)
+}
+
+try {
+  await main()
 } finally {
+  await postgres.close()
   rmSync(folder, { recursive: true, force: true })
 }

@@ -9,6 +9,8 @@ export interface Contender {
   /** Does `calls` calls. */
   run(calls: number): Promise<void> | void
   readonly eventsPerCall: number
+  /** Fewer calls than this say nothing: callers that would stand idle. */
+  readonly callsMin?: number
 }
 
 /** A ratio of two contenders' rates. */
@@ -70,6 +72,9 @@ export interface Pace {
   readonly turnMs: number
 }
 
+/** Turns that each contender runs before it counts. */
+const warmTurns = 4
+
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
@@ -81,13 +86,17 @@ async function timed(contender: Contender, calls: number): Promise<number> {
   return performance.now() - started
 }
 
-/** How many calls fill a turn. Warms up by the way. */
+/** How many calls fill a turn, once everything is warm: caches, plans, compiled code. */
 async function callsFor(contender: Contender, turnMs: number): Promise<number> {
-  let calls = 1
+  const least = contender.callsMin ?? 1
+  let calls = least
+  let spentMs = 0
   for (;;) {
     const ms = await timed(contender, calls)
-    if (ms >= turnMs / 2) return Math.max(1, Math.round((calls * turnMs) / ms))
-    calls = Math.max(calls + 1, Math.min(calls * 4, Math.round((calls * turnMs) / (ms + 0.01))))
+    spentMs += ms
+    const filling = Math.max(least, Math.round((calls * turnMs) / Math.max(ms, 0.01)))
+    if (ms >= turnMs / 2 && spentMs >= turnMs * warmTurns) return filling
+    calls = Math.min(calls * 4, filling)
   }
 }
 

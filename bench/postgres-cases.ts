@@ -24,29 +24,41 @@ const againstBoth: readonly Ratio[] = [
 
 /** Databases that begin with the same log, made once by the store itself. */
 class Databases {
-  readonly #server: PostgresServer
   readonly #baseCount: number
+  #server: Promise<PostgresServer> | undefined
   #base: Promise<string> | undefined
 
-  constructor(server: PostgresServer, baseCount: number) {
-    this.#server = server
+  constructor(baseCount: number) {
     this.#baseCount = baseCount
+  }
+
+  /** Started by the first case that is run, with durable settings. */
+  server(): Promise<PostgresServer> {
+    this.#server ??= startPostgres({
+      settings: { fsync: 'on', synchronous_commit: 'on', shared_buffers: '256MB' },
+    })
+    return this.#server
+  }
+
+  async stop(): Promise<void> {
+    await (await this.#server)?.stop()
   }
 
   async next(): Promise<string> {
     this.#base ??= this.#makeBase()
     const base = new URL(await this.#base).pathname.slice(1)
-    const url = new URL(this.#server.url)
+    const server = await this.server()
+    const url = new URL(server.url)
     const name = `bench_${++databaseCount}`
     url.pathname = `/${name}`
-    await withClient(this.#server.url, (client) =>
+    await withClient(server.url, (client) =>
       client.query(`CREATE DATABASE ${name} TEMPLATE ${base}`),
     )
     return url.href
   }
 
   async #makeBase(): Promise<string> {
-    const url = await this.#server.database()
+    const url = await (await this.server()).database()
     const store = await openStore(url)
     await fillBase(store, this.#baseCount)
     await store.close()
@@ -161,15 +173,23 @@ function callersCase(databases: Databases): BenchCase {
         name: 'store',
         what: whatStore,
         eventsPerCall: 1,
+        callsMin: 4 * callers,
         run: (calls) => withCallers(callers, calls, () => store.append(a.stream(), a.event())),
       },
       {
         name: 'raw',
         what: `${whatRaw}, ${callers} requests in a call`,
         eventsPerCall: 1,
+        callsMin: 4 * callers,
         run: grouped(raw, b),
       },
-      { name: 'raw+ids+crc', what: whatFull, eventsPerCall: 1, run: grouped(rawFull, c) },
+      {
+        name: 'raw+ids+crc',
+        what: whatFull,
+        eventsPerCall: 1,
+        callsMin: 4 * callers,
+        run: grouped(rawFull, c),
+      },
       {
         name: 'one caller',
         what: whatStore,
@@ -180,6 +200,7 @@ function callersCase(databases: Databases): BenchCase {
         name: 'plain INSERT',
         what: `${whatInsert}, over ${callers} connections`,
         eventsPerCall: 1,
+        callsMin: 4 * callers,
         run: insertAll,
       },
     ]
@@ -258,42 +279,38 @@ function scanCase(databases: Databases): BenchCase {
   return { name: 'postgres full scan', open }
 }
 
-/** The cases on a PostgreSQL that is started for them. */
+/** The cases on a PostgreSQL that is started for them, when the first of them is. */
 export interface PostgresBench {
-  readonly version: string
-  readonly durability: string
   readonly cases: readonly BenchCase[]
+  /** Version and durability as the server tells them. */
+  settings(): Promise<{ readonly version: string; readonly durability: string }>
   close(): Promise<void>
 }
 
-/** Starts a PostgreSQL with durable settings. */
-export async function openPostgresBench(baseCount: number): Promise<PostgresBench> {
-  const server = await startPostgres({
-    settings: { fsync: 'on', synchronous_commit: 'on', shared_buffers: '256MB' },
-  })
-  try {
-    const shown = await withClient(server.url, async (client) => {
-      const sql = `SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync,
-        current_setting('synchronous_commit') AS sync, current_setting('wal_sync_method') AS method`
-      return (await client.query<Record<string, string>>(sql)).rows[0]
-    })
-    const databases = new Databases(server, baseCount)
-    const cases = [
+export function postgresBench(baseCount: number): PostgresBench {
+  const databases = new Databases(baseCount)
+  const openEmpty = async (): Promise<Store> =>
+    openStore(await (await databases.server()).database())
+  return {
+    cases: [
       appendCase(databases, 1),
       appendCase(databases, 100),
       callersCase(databases),
       loadCase(databases),
       scanCase(databases),
-      ...costCases('postgres', async () => openStore(await server.database())),
-    ]
-    return {
-      version: shown?.version ?? '?',
-      durability: `PostgreSQL: fsync ${shown?.fsync}, synchronous_commit ${shown?.sync}, ${shown?.method}`,
-      cases,
-      close: () => server.stop(),
-    }
-  } catch (error) {
-    await server.stop()
-    throw error
+      ...costCases('postgres', openEmpty),
+    ],
+    settings: async () => {
+      const sql = `SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync,
+        current_setting('synchronous_commit') AS sync, current_setting('wal_sync_method') AS method`
+      const { url } = await databases.server()
+      const { rows } = await withClient(url, (client) => client.query<Record<string, string>>(sql))
+      const { version = '?', fsync, sync, method } = rows[0] ?? {}
+      return {
+        version,
+        durability: `PostgreSQL: fsync ${fsync}, synchronous_commit ${sync}, ${method}`,
+      }
+    },
+    close: () => databases.stop(),
   }
 }

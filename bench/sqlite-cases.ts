@@ -129,18 +129,21 @@ function callersCase(files: Files, driver: DriverName): BenchCase {
         name: 'store',
         what: whatStore,
         eventsPerCall: 1,
+        callsMin: 4 * callers,
         run: (calls) => withCallers(callers, calls, () => all.store.append(a.stream(), a.event())),
       },
       {
         name: 'raw',
         what: `${whatRaw}, ${callers} streams in a transaction`,
         eventsPerCall: 1,
+        callsMin: 4 * callers,
         run: rawRun(all.raw, b),
       },
       {
         name: 'raw+ids+crc',
         what: whatFull,
         eventsPerCall: 1,
+        callsMin: 4 * callers,
         run: rawRun(all.rawFull, c),
       },
       {

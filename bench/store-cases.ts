@@ -56,12 +56,14 @@ function conditionCase(name: string, open: OpenEmpty, callers: number): BenchCas
         name: 'conditional',
         what: 'one tagged event, under a condition on its type and tag',
         eventsPerCall: 1,
+        callsMin: 4 * callers,
         run: (calls) => withCallers(callers, calls, conditional),
       },
       {
         name: 'plain',
         what: 'one tagged event',
         eventsPerCall: 1,
+        callsMin: 4 * callers,
         run: (calls) => withCallers(callers, calls, unconditional),
       },
     ]
