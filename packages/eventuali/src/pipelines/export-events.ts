@@ -20,7 +20,7 @@ export interface ExportOptions extends CallOptions {
 }
 
 /** One event as a line of an export, without the line's end. */
-export function exportLine(event: RecordedEvent): string {
+function exportLine(event: RecordedEvent): string {
   const { stream, version, position, type, id, time, data, metadata, schemaVersion, tags } = event
   let hasMetadata = false
   for (const _ in metadata) {

@@ -1,4 +1,4 @@
-export { type ExportOptions, type ExportSource, exportEvents, exportLine } from './export-events.ts'
+export { type ExportOptions, exportEvents } from './export-events.ts'
 export {
   type ImportOptions,
   type ImportProgress,
@@ -7,4 +7,3 @@ export {
 } from './import-events.ts'
 export { lineBytesMax, type SkippedLine } from './import-lines.ts'
 export type { ImportSource } from './source.ts'
-export type { ImportTarget } from './store-batch.ts'

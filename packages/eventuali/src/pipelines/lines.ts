@@ -10,7 +10,7 @@ export interface SourceLine {
 
 const NEWLINE = 0x0a
 
-/** Turns the bytes of one record into text; invalid UTF-8 is a problem, never a replacement mark. */
+/** The bytes of one record as text; invalid UTF-8 is a problem, never a replacement mark. */
 export function recordOf(line: number, bytes: Buffer): SourceLine {
   return isUtf8(bytes)
     ? { line, text: bytes.toString() }

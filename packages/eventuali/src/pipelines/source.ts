@@ -10,8 +10,8 @@ export type ImportSource =
   | AsyncIterable<Uint8Array | string>
   | Iterable<Uint8Array | string>
 
-// Small on purpose: what is parsed at a time survives collections, and the heap grows with that. With
-// eight times as much an import took 70 MB more memory and was no faster.
+// Small on purpose: what is parsed at a time survives collections, and the heap grows with that.
+// With eight times as much an import took 70 MB more memory and was no faster.
 const READ_BYTES = 32 * 1024
 
 /** The name that derived ids are made with: the file's name without folder and `.gz`. */
