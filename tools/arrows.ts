@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { VariableDeclaration } from '@swc/core'
+import type { VariableDeclarator } from '@swc/core'
 import { Visitor } from '@swc/core/Visitor.js'
 import { cruise, type ICruiseResult } from 'dependency-cruiser'
 import { arrowRules } from './arrows.config.ts'
@@ -9,7 +9,7 @@ import { arrowRules } from './arrows.config.ts'
 const visitStatement = Visitor.prototype.visitStatement
 Visitor.prototype.visitStatement = function (statement) {
   if ((statement.type as string) !== 'UsingDeclaration') return visitStatement.call(this, statement)
-  const { decls } = statement as unknown as VariableDeclaration
+  const { decls } = statement as unknown as { decls: VariableDeclarator[] }
   this.visitVariableDeclarators(decls)
   return statement
 }
