@@ -100,7 +100,7 @@ describe('an import', () => {
     expect(again).toMatchObject({ events: 0, duplicates: 80_491, streams: 27_004 })
   })
 
-  it('takes a byte order mark, Windows line ends, blank lines and a last line cut short', async () => {
+  it('takes a byte order mark, Windows line ends, blank lines and no last line end', async () => {
     const unix = await openMemoryStore()
     const windows = await openMemoryStore()
     await importText(unix, someLines(4).join(''))
