@@ -14,7 +14,16 @@ export interface Clock {
   timer(ms: number, callback: () => void, options?: { readonly background?: boolean }): () => void
 }
 
-/** The clock of the machine. */
+/**
+ * The clock of the machine: what a store uses when none is handed in.
+ *
+ * @example
+ * ```ts
+ * import { systemClock } from 'eventuali'
+ *
+ * console.log(systemClock.now() <= Date.now()) // true
+ * ```
+ */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

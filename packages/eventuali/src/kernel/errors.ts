@@ -53,7 +53,17 @@ export function isEventualiError(value: unknown, code?: string): value is Eventu
   return code === undefined || (value as { code?: unknown }).code === code
 }
 
-/** Whether the same call may succeed when it is made again. */
+/**
+ * Whether the same call may succeed when it is made again.
+ *
+ * @example
+ * ```ts
+ * import { isRetryable, VersionConflictError } from 'eventuali'
+ *
+ * console.log(isRetryable(new VersionConflictError('order-1', 0, 1))) // true
+ * console.log(isRetryable(new Error('from elsewhere'))) // false
+ * ```
+ */
 export function isRetryable(value: unknown): boolean {
   return isEventualiError(value) && value.retryable
 }

@@ -17,7 +17,16 @@ function format(b: Uint8Array): string {
   return `${h(0)}${h(1)}${h(2)}${h(3)}-${h(4)}${h(5)}-${h(6)}${h(7)}-${h(8)}${h(9)}-${h(10)}${h(11)}${h(12)}${h(13)}${h(14)}${h(15)}`
 }
 
-/** UUIDv7 (RFC 9562): 48 bits of time in front, so that ids sort roughly by age. */
+/**
+ * UUIDv7 (RFC 9562): 48 bits of time in front, so that ids sort roughly by age.
+ *
+ * @example
+ * ```ts
+ * import { systemClock, systemRandom, uuidV7Source } from 'eventuali'
+ *
+ * console.log(uuidV7Source(systemClock, systemRandom).next().length) // 36
+ * ```
+ */
 export function uuidV7Source(clock: Clock, random: Random): IdSource {
   return {
     next: () => {
@@ -37,7 +46,17 @@ export function uuidV7Source(clock: Clock, random: Random): IdSource {
   }
 }
 
-/** UUIDv5 (RFC 9562) of a name in a namespace of our own: the same parts give the same id. */
+/**
+ * A name-based UUID in the layout of version 5 (RFC 9562): the same parts give the same id. The
+ * way to idempotent event ids from something that has a name already.
+ *
+ * @example
+ * ```ts
+ * import { uuidV5 } from 'eventuali'
+ *
+ * console.log(uuidV5('invoice', 7) === uuidV5('invoice', 7)) // true
+ * ```
+ */
 export function uuidV5(...parts: readonly (string | number)[]): string {
   // Lengths in front keep ('a', 'bc') and ('ab', 'c') apart.
   let name = 'eventuali'

@@ -13,7 +13,16 @@ const POOL_BYTES = 8192
 let pool: Uint8Array = new Uint8Array(0)
 let used = 0
 
-/** The randomness of the machine. */
+/**
+ * The randomness of the machine: what a store uses when none is handed in.
+ *
+ * @example
+ * ```ts
+ * import { systemRandom } from 'eventuali'
+ *
+ * console.log(systemRandom.bytes(16).length) // 16
+ * ```
+ */
 export const systemRandom: Random = {
   next: () => Math.random(),
   bytes: (length) => {
@@ -27,7 +36,18 @@ export const systemRandom: Random = {
   },
 }
 
-/** A repeatable source from a seed (mulberry-style mixing), for tests and simulations. */
+/**
+ * A repeatable source of chance from a seed, for tests and simulations. It mixes a counter
+ * (splitmix32); not for secrets.
+ *
+ * @example
+ * ```ts
+ * import { openStore, seededRandom } from 'eventuali'
+ *
+ * const store = await openStore('memory:', { random: seededRandom(42) })
+ * await store.close()
+ * ```
+ */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   const next = (): number => {

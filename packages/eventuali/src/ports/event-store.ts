@@ -102,6 +102,7 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined
 }
 
+/** Which way a read goes: `forward` is oldest first. */
 export type Direction = 'forward' | 'backward'
 
 /** A moment to look back from; `by` says which of an event's two times is meant. */

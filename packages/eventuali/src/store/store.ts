@@ -69,7 +69,8 @@ const TRANSACTION_TIMEOUT_MS = 30_000
  * import { openStore } from 'eventuali'
  *
  * await using store = await openStore('memory:')
- * await store.append('order-1', { type: 'OrderPlaced', data: { total: 30 } }, { expectedVersion: 0 })
+ * const placed = { type: 'OrderPlaced', data: { total: 30 } }
+ * await store.append('order-1', placed, { expectedVersion: 0 })
  * for await (const event of store.readStream('order-1')) console.log(event.version, event.type)
  * ```
  */

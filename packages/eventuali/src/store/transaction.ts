@@ -26,6 +26,17 @@ import type { StoredEvent } from './store-events.ts'
 /**
  * An open transaction, as `store.transaction` hands it to its callback. What it returns is
  * provisional until the commit.
+ *
+ * @example
+ * ```ts
+ * import { openStore } from 'eventuali'
+ *
+ * await using store = await openStore('memory:')
+ * await store.transaction(async (tx) => {
+ *   await tx.append('stock-1', { type: 'Reserved', data: { count: 2 } })
+ *   await tx.append('order-1', { type: 'OrderPlaced', data: { total: 30 } })
+ * })
+ * ```
  */
 export class Transaction<E extends EventInput = EventInput> {
   readonly #access: StoreTransaction

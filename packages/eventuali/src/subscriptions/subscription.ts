@@ -98,7 +98,7 @@ export class Subscription<E = RecordedEvent> implements AsyncIterable<E>, AsyncD
     this.#onEnd = runtime.onEnd
     this.#outer = options.signal
     this.done = this.#settle.promise
-    // The failure is also in `state` and `error`; a user who never looks at `done` keeps his process.
+    // The failure is also in `state` and `error`: nobody has to look at `done`.
     this.done.catch(() => {})
     if (this.#outer?.aborted) this.#end('stopped')
     else this.#outer?.addEventListener('abort', this.#onOuterAbort)
