@@ -12,9 +12,8 @@
  * parsed. Status of a request: 0 stored, 1 busy, 2 version conflict, 3 condition failed, 4 some id
  * is known, 5 stream deleted, 6 stream archived.
  */
-export function appendFunctionV1(schema: string): string {
-  return `
-CREATE FUNCTION ${schema}.append_v1(
+const APPEND_V1 = `
+CREATE FUNCTION {schema}.append_v1(
   p_wait_ms integer, p_sync text, p_now bigint,
   p_lock_key bigint[], p_lock_exclusive boolean[], p_pair_lock integer[], p_pair_request integer[],
   p_streams text,
@@ -96,14 +95,14 @@ BEGIN
     INTO v_slot_at, v_id, v_version, v_first, v_state
     FROM (SELECT u.n, s.id, s.version, s.first_version, s.state
           FROM unnest(v_streams) WITH ORDINALITY AS u(name, n)
-          JOIN ${schema}.streams s ON s.name = u.name
+          JOIN {schema}.streams s ON s.name = u.name
           ORDER BY u.n FOR NO KEY UPDATE OF s SKIP LOCKED) q;
   ELSE
     SELECT array_agg(q.n), array_agg(q.id), array_agg(q.version), array_agg(q.first_version), array_agg(q.state)
     INTO v_slot_at, v_id, v_version, v_first, v_state
     FROM (SELECT u.n, s.id, s.version, s.first_version, s.state
           FROM unnest(v_streams) WITH ORDINALITY AS u(name, n)
-          JOIN ${schema}.streams s ON s.name = u.name
+          JOIN {schema}.streams s ON s.name = u.name
           ORDER BY u.n FOR NO KEY UPDATE OF s) q;
   END IF;
 
@@ -131,18 +130,18 @@ BEGIN
       IF p_wait_ms IS NULL THEN
         -- There already, so locked by somebody else.
         FOR r IN SELECT m.n FROM unnest(v_missing) AS m(n)
-                 JOIN ${schema}.streams s ON s.name = v_streams[m.n] LOOP
+                 JOIN {schema}.streams s ON s.name = v_streams[m.n] LOOP
           v_slot_busy[r.n] := true;
         END LOOP;
         -- Whoever creates a stream holds its lock first: an insert would wait for a foreign
         -- transaction that has created it and is still open.
         IF v_count <= 256 THEN
           FOR r IN SELECT m.n FROM unnest(v_missing) AS m(n)
-                   WHERE NOT pg_try_advisory_xact_lock(hashtextextended('${schema}' || v_streams[m.n], 0)) LOOP
+                   WHERE NOT pg_try_advisory_xact_lock(hashtextextended('{schema}' || v_streams[m.n], 0)) LOOP
             v_slot_busy[r.n] := true;
           END LOOP;
           FOR r IN SELECT m.n FROM unnest(v_missing) AS m(n)
-                   JOIN ${schema}.streams s ON s.name = v_streams[m.n] LOOP
+                   JOIN {schema}.streams s ON s.name = v_streams[m.n] LOOP
             v_slot_busy[r.n] := true;
           END LOOP;
         END IF;
@@ -156,12 +155,12 @@ BEGIN
         v_entry := 0;
       ELSE
         IF v_count <= 256 THEN
-          PERFORM pg_advisory_xact_lock(hashtextextended('${schema}' || v_streams[m.n], 0))
+          PERFORM pg_advisory_xact_lock(hashtextextended('{schema}' || v_streams[m.n], 0))
           FROM unnest(v_missing) AS m(n);
         END IF;
         FOR r IN SELECT m.n, s.id, s.version, s.first_version, s.state
                  FROM unnest(v_missing) AS m(n)
-                 JOIN ${schema}.streams s ON s.name = v_streams[m.n]
+                 JOIN {schema}.streams s ON s.name = v_streams[m.n]
                  ORDER BY m.n FOR NO KEY UPDATE OF s LOOP
           v_id[r.n] := r.id; v_version[r.n] := r.version;
           v_first[r.n] := r.first_version; v_state[r.n] := r.state; v_fresh[r.n] := false;
@@ -174,7 +173,7 @@ BEGIN
   IF 1 = ANY (p_event_flags) OR 2 = ANY (p_event_flags) OR 3 = ANY (p_event_flags) THEN
     SELECT array_agg(DISTINCT u.entry) INTO v_known
     FROM unnest(p_event_entry, p_event_flags, string_to_array(p_ids, c_separator)) AS u(entry, flags, id)
-    JOIN ${schema}.events e ON e.stream = v_id[p_entry_slot[u.entry]] AND e.id = u.id AND (e.flags & 3) <> 0
+    JOIN {schema}.events e ON e.stream = v_id[p_entry_slot[u.entry]] AND e.id = u.id AND (e.flags & 3) <> 0
     WHERE (u.flags & 3) <> 0;
   END IF;
 
@@ -222,13 +221,13 @@ BEGIN
           CONTINUE WHEN p_item_request[v_item] <> v_request;
           IF v_item_hash[v_item] IS NULL THEN
             SELECT EXISTS (
-              SELECT 1 FROM ${schema}.events e
+              SELECT 1 FROM {schema}.events e
               WHERE e.position > p_item_position[v_item] AND e.type = ANY (v_item_types[v_item]::integer[])
             ) INTO v_found;
           ELSE
             SELECT EXISTS (
-              SELECT 1 FROM ${schema}.event_tags g
-              JOIN ${schema}.events e ON e.position = g.position
+              SELECT 1 FROM {schema}.event_tags g
+              JOIN {schema}.events e ON e.position = g.position
               WHERE g.tag_hash = v_item_hash[v_item]::bigint AND g.position > p_item_position[v_item]
                 AND g.type = ANY (v_item_types[v_item]::integer[])
                 AND e.tags::jsonb @> v_item_tags[v_item]::jsonb
@@ -259,10 +258,10 @@ BEGIN
             v_first[v_slot] := greatest(v_first[v_slot], least(p_entry_before[i], v_base[i] + 1));
           END IF;
           IF v_mode > 3 THEN
-            DELETE FROM ${schema}.event_tags g USING ${schema}.events e
+            DELETE FROM {schema}.event_tags g USING {schema}.events e
             WHERE e.stream = v_id[v_slot] AND e.version < v_first[v_slot] AND e.tags IS NOT NULL
               AND g.position = e.position AND g.tag_hash = ANY (p_drop_hash);
-            DELETE FROM ${schema}.events e WHERE e.stream = v_id[v_slot] AND e.version < v_first[v_slot];
+            DELETE FROM {schema}.events e WHERE e.stream = v_id[v_slot] AND e.version < v_first[v_slot];
           END IF;
         END IF;
       END LOOP;
@@ -274,7 +273,7 @@ BEGIN
   IF NOT v_any_ok THEN RETURN; END IF;
 
   IF v_has_old THEN
-    UPDATE ${schema}.streams s
+    UPDATE {schema}.streams s
     SET version = u.version, first_version = u.first_version, state = u.state
     FROM unnest(v_id, v_version, v_first, v_state, v_touched, v_fresh)
       AS u(id, version, first_version, state, touched, fresh)
@@ -286,7 +285,7 @@ BEGIN
     FROM unnest(v_touched, v_fresh) WITH ORDINALITY AS u(touched, fresh, n) WHERE u.touched AND u.fresh;
     FOR r IN
       WITH inserted AS (
-        INSERT INTO ${schema}.streams (name, category, version, first_version, state)
+        INSERT INTO {schema}.streams (name, category, version, first_version, state)
         SELECT v_streams[c.n], split_part(v_streams[c.n], '-', 1), v_version[c.n], v_first[c.n], v_state[c.n]
         FROM unnest(v_created) AS c(n)
         ON CONFLICT (name) DO NOTHING
@@ -303,7 +302,7 @@ BEGIN
 
   -- Positions are drawn inside the insert, after the streams are locked, in log order.
   WITH inserted AS (
-    INSERT INTO ${schema}.events
+    INSERT INTO {schema}.events
       (stream, version, time, recorded_at, checksum, type, schema_version, flags, id, tenant, tags, data, metadata)
     SELECT v_id[p_entry_slot[u.entry]], v_base[u.entry] + u.number, u.time, p_now, u.checksum, u.type,
            u.schema_version, u.flags, u.id, u.tenant, u.tags, u.data::json, u.metadata::json
@@ -330,7 +329,7 @@ BEGIN
         END IF;
       END LOOP;
     END IF;
-    INSERT INTO ${schema}.event_tags (tag_hash, position, type)
+    INSERT INTO {schema}.event_tags (tag_hash, position, type)
     SELECT u.hash, v_position_at[u.event], p_event_type[u.event]
     FROM unnest(p_tag_event, p_tag_hash) AS u(event, hash)
     WHERE v_ok[p_event_entry[u.event]];
@@ -340,4 +339,8 @@ BEGIN
 END
 $append$;
 `
+
+/** The same for one schema. */
+export function appendFunctionV1(schema: string): string {
+  return APPEND_V1.replaceAll('{schema}', schema)
 }
