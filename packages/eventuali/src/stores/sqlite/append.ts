@@ -5,7 +5,6 @@ import {
   type ExpectedVersion,
   encodeEvent,
   type StoredRow,
-  type StreamState,
 } from '../../model/index.ts'
 import type {
   AppendCondition,
@@ -15,6 +14,7 @@ import type {
   AppendRequest,
 } from '../../ports/index.ts'
 import { type Sized, tagHash } from '../sql/index.ts'
+import type { Head, HeadCache } from './heads.ts'
 import { Names } from './names.ts'
 import { conditionEvents, rowByGivenId } from './reads.ts'
 import { flagIdGiven, flagLarge, largeEventBytes, stateOf, stateValue, storedRow } from './rows.ts'
@@ -57,16 +57,6 @@ export function prepareRequest(request: AppendRequest, deadline: Deadline): Prep
   return { entries, condition: request.condition, anyIdGiven, deadline, eventCount, bytes }
 }
 
-interface Head {
-  /** 0 for a stream that has no row yet. */
-  id: number
-  readonly name: string
-  version: number
-  firstVersion: number
-  state: StreamState
-  changed: boolean
-}
-
 /**
  * The appends of one open transaction. Each decides on what its predecessors left, and refuses
  * before it writes anything, so that refusals need no savepoint.
@@ -77,14 +67,23 @@ export class AppendUnit {
   readonly #recordedAt: number
   readonly #heads = new Map<string, Head>()
   readonly #types = new Map<string, number>()
-  #lastPosition = -1
+  readonly #known: HeadCache | undefined
+  #lastPosition: number
   #stored = false
 
-  /** `committed` is read only; `promote` adds to it. */
-  constructor(session: Session, committed: Names, recordedAt: number) {
+  /** Of `committed` and `known` nothing is changed before `promote`. */
+  constructor(
+    session: Session,
+    committed: Names,
+    recordedAt: number,
+    known?: HeadCache | undefined,
+  ) {
     this.#session = session
     this.#committed = committed
     this.#recordedAt = recordedAt
+    this.#known = known
+    this.#lastPosition = Number(session.sql.lastPosition.get()?.[0])
+    known?.check(this.#lastPosition)
   }
 
   /** Whether anything was stored. */
@@ -122,18 +121,21 @@ export class AppendUnit {
 
   /** Only after the commit: from here on the ids are known to the whole store. */
   promote(): void {
-    for (const { id, name } of this.#heads.values()) {
-      if (id !== 0) this.#committed.addStream(id, name)
-    }
+    this.#known?.put(this.#heads.values(), this.#lastPosition)
     for (const [name, id] of this.#types) this.#committed.addType(id, name)
   }
 
   #head(name: string): Head {
     let head = this.#heads.get(name)
     if (head !== undefined) return head
-    const { sql } = this.#session
-    const known = this.#committed.knownStreamId(name)
-    const row = known === undefined ? sql.headByName.get(name) : sql.headById.get(known)
+    const known = this.#known?.get(name)
+    if (known !== undefined) {
+      const { id, version, firstVersion, state } = known
+      head = { id, name, version, firstVersion, state, changed: false }
+      this.#heads.set(name, head)
+      return head
+    }
+    const row = this.#session.sql.headByName.get(name)
     const [id, version, firstVersion] = (row ?? [0, 0, 1]) as [number, number, number]
     head = { id, name, version, firstVersion, state: stateOf(row?.[3]), changed: false }
     this.#heads.set(name, head)
@@ -224,9 +226,7 @@ export class AppendUnit {
   }
 
   #store({ entries }: PreparedRequest): AppendOutcome {
-    const { sql } = this.#session
     this.#stored = true
-    if (this.#lastPosition < 0) this.#lastPosition = Number(sql.lastPosition.get()?.[0])
     const base = this.#lastPosition + 1
     const order = entries.length > 1 ? logOrder(entries) : undefined
     const appended: AppendedEntry[] = []

@@ -10,7 +10,6 @@ const statements = {
   lastPosition: 'SELECT last_position FROM eventuali_head WHERE only_row = 1',
   setLastPosition: 'UPDATE eventuali_head SET last_position = ? WHERE only_row = 1',
   headByName: 'SELECT id, version, first_version, state FROM eventuali_streams WHERE name = ?',
-  headById: 'SELECT id, version, first_version, state FROM eventuali_streams WHERE id = ?',
   insertHead:
     'INSERT INTO eventuali_streams (name, version, first_version, state) VALUES (?, ?, ?, ?)',
   setHead: 'UPDATE eventuali_streams SET version = ?, first_version = ?, state = ? WHERE id = ?',

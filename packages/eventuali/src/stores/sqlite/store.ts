@@ -72,10 +72,14 @@ export class SqliteStore implements EventStore, ReadAccess {
     this.#watcher = new Watcher(parts.clock, () => this.#changeCount(), file)
   }
 
-  async append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
-    const writer = this.#writable()
-    const deadline = deadlineOf(this.#parts, this.#bounds(options))
-    return writer.group.submit(prepareRequest(request, deadline), deadline)
+  append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
+    try {
+      const writer = this.#writable()
+      const deadline = deadlineOf(this.#parts, this.#bounds(options))
+      return writer.group.submit(prepareRequest(request, deadline), deadline)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async transaction<T>(

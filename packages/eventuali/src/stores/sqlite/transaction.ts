@@ -74,11 +74,11 @@ export class SqliteTransaction implements StoreTransaction, ReadAccess {
     const prepared = prepareRequest(request, deadline)
     return whenFree(parts, deadline, () => {
       const session = this.#open(options)
-      const unit = new AppendUnit(session, parts.names, parts.clock.now())
       session.prepare('SAVEPOINT eventuali_append').run()
       try {
         // The caller's own transaction may not have the lock yet; reads before it would be stale.
         session.prepare('UPDATE eventuali_head SET last_position = last_position').run()
+        const unit = new AppendUnit(session, parts.names, parts.clock.now())
         const outcome = unit.append(prepared)
         unit.flush()
         session.prepare('RELEASE eventuali_append').run()

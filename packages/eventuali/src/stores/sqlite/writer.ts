@@ -7,6 +7,7 @@ import { AppendUnit, type PreparedRequest } from './append.ts'
 import { type Patience, pause } from './busy.ts'
 import { assertDurability, diskIsFull, type Profile } from './database.ts'
 import type { SqlConnection } from './driver.ts'
+import { HeadCache } from './heads.ts'
 import type { Names } from './names.ts'
 import { Session } from './session.ts'
 import { commitError, failureKind, mayBeOneRequest, storageError } from './sqlite-errors.ts'
@@ -31,6 +32,7 @@ export interface WriterParts extends Patience {
 export class Writer {
   readonly group: GroupCommit<PreparedRequest, AppendOutcome>
   readonly #parts: WriterParts
+  readonly #heads = new HeadCache()
   #session: Session
   /** Why the connection may not be used any more. */
   #broken: unknown
@@ -158,9 +160,10 @@ export class Writer {
 
   #commitBegun(requests: readonly PreparedRequest[]): readonly AppendOutcome[] {
     const { names, clock, onStored } = this.#parts
-    const unit = new AppendUnit(this.#session, names, clock.now())
+    let unit: AppendUnit
     let outcomes: AppendOutcome[]
     try {
+      unit = new AppendUnit(this.#session, names, clock.now(), this.#heads)
       outcomes = requests.map((request) => unit.append(request))
       unit.flush()
     } catch (error) {
