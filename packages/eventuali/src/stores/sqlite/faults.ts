@@ -4,8 +4,8 @@ import { tagHash } from '../sql/index.ts'
 import type { SqlRow } from './driver.ts'
 import type { Names } from './names.ts'
 import type { ReadAccess } from './reads.ts'
-import { eventColumns, pageRows, stateOf, storedRow } from './rows.ts'
-import type { Session } from './session.ts'
+import { pageRows, stateOf, storedRow } from './rows.ts'
+import { eventColumns, type Session } from './session.ts'
 
 const PAGE_SIZE = 500
 const FAULT_COUNT_MAX = 100

@@ -3,8 +3,7 @@ import type { LogQuery, QueryItem } from '../../ports/index.ts'
 import { tagHash } from '../sql/index.ts'
 import type { SqlValue } from './driver.ts'
 import type { Names } from './names.ts'
-import { eventColumns } from './rows.ts'
-import type { Session } from './session.ts'
+import { eventColumns, type Session } from './session.ts'
 
 /** SQLite joins no more than 500 selects. */
 const ITEM_COUNT_MAX = 400

@@ -4,7 +4,7 @@ import type { CallOptions, LogQuery, StreamQuery, StreamsQuery } from '../../por
 import type { SqlRow } from './driver.ts'
 import type { Names } from './names.ts'
 import { isFiltered, type LogFilter, matchesTags, planLog } from './query.ts'
-import { eventColumns, pageRows, streamInfo, toEvent } from './rows.ts'
+import { pageRows, streamInfo, toEvent } from './rows.ts'
 import type { Session } from './session.ts'
 
 const PAGE_SIZE = 1000
@@ -18,9 +18,6 @@ export interface ReadAccess {
   run<T>(read: (session: Session, names: Names) => T, options: CallOptions): Promise<T>
 }
 
-const streamForward = `SELECT ${eventColumns} FROM eventuali_events e WHERE e.stream_id = ? AND e.version >= ? AND e.version <= ? ORDER BY e.version LIMIT ?`
-const streamBackward = `SELECT ${eventColumns} FROM eventuali_events e WHERE e.stream_id = ? AND e.version >= ? AND e.version <= ? ORDER BY e.version DESC LIMIT ?`
-const byGivenId = `SELECT ${eventColumns} FROM eventuali_events e WHERE e.stream_id = ? AND e.id = ? AND e.flags & 1`
 const namesFrom =
   'SELECT id, version, first_version, state, name FROM eventuali_streams WHERE name >= ? ORDER BY name LIMIT ?'
 const namesAfter =
@@ -53,7 +50,7 @@ export async function* streamPages(
     const page = await access.run((session, names) => {
       const id = streamIdOf(session, names, stream)
       if (id === undefined) return undefined
-      const statement = session.prepare(forward ? streamForward : streamBackward)
+      const statement = forward ? session.sql.streamForward : session.sql.streamBackward
       const { rows, cut } = pageRows(session, statement, [id, from, to, count])
       const last = rows.at(-1)?.[2] as number | undefined
       const kept =
@@ -166,13 +163,13 @@ export function eventByIdOf(
 ): RecordedEvent | undefined {
   const streamId = streamIdOf(session, names, stream)
   if (streamId === undefined) return undefined
-  const row = session.prepare(byGivenId).get(streamId, id)
+  const row = session.sql.byGivenId.get(streamId, id)
   return row === undefined ? undefined : toEvent(session, names, row, stream)
 }
 
 /** The row of the event with this caller-given id. */
 export function rowByGivenId(session: Session, streamId: number, id: string): SqlRow | undefined {
-  return session.prepare(byGivenId).get(streamId, id)
+  return session.sql.byGivenId.get(streamId, id)
 }
 
 /** A stream's head for the port. */

@@ -18,10 +18,6 @@ export const flagLarge = 4
 export const largeEventBytes: number = 32 * 1024
 const PAGE_BYTES_MAX = 16 * 1024 * 1024
 
-/** In the order that `storedRow` takes them in. */
-export const eventColumns: string =
-  'e.position, e.stream_id, e.version, e.type_id, e.id, e.time, e.recorded_at, e.schema_version, e.checksum, e.tags, e.metadata, e.data'
-
 /** A row with its names. `stream` spares the lookup where it is known. */
 export function storedRow(
   session: Session,

@@ -3,6 +3,10 @@ import type { SqlConnection, SqlStatement } from './driver.ts'
 
 const DYNAMIC_COUNT_MAX = 200
 
+/** In the order that `storedRow` takes them in. */
+export const eventColumns: string =
+  'e.position, e.stream_id, e.version, e.type_id, e.id, e.time, e.recorded_at, e.schema_version, e.checksum, e.tags, e.metadata, e.data'
+
 const statements = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
@@ -30,15 +34,23 @@ const statements = {
   anyLarge: 'SELECT 1 FROM eventuali_events WHERE flags & 4 LIMIT 1',
 } as const
 
+const readStatements: Readonly<Record<'streamForward' | 'streamBackward' | 'byGivenId', string>> = {
+  streamForward: `SELECT ${eventColumns} FROM eventuali_events e WHERE e.stream_id = ? AND e.version >= ? AND e.version <= ? ORDER BY e.version LIMIT ?`,
+  streamBackward: `SELECT ${eventColumns} FROM eventuali_events e WHERE e.stream_id = ? AND e.version >= ? AND e.version <= ? ORDER BY e.version DESC LIMIT ?`,
+  byGivenId: `SELECT ${eventColumns} FROM eventuali_events e WHERE e.stream_id = ? AND e.id = ? AND e.flags & 1`,
+}
+
+type StatementName = keyof typeof statements | keyof typeof readStatements
+
 /** A connection with its statements, each prepared once. */
 export class Session {
   readonly connection: SqlConnection
-  readonly sql: { readonly [name in keyof typeof statements]: SqlStatement }
+  readonly sql: { readonly [name in StatementName]: SqlStatement }
   readonly #dynamic = new LruMap<string, SqlStatement>(DYNAMIC_COUNT_MAX)
 
   constructor(connection: SqlConnection) {
     this.connection = connection
-    const prepared = Object.entries(statements).map(([name, sql]) => [
+    const prepared = Object.entries({ ...statements, ...readStatements }).map(([name, sql]) => [
       name,
       connection.prepare(sql),
     ])

@@ -127,18 +127,15 @@ export class SqliteStore implements EventStore, ReadAccess {
     return new SqliteTransaction({ ...this.#parts, session, names, full: writer.full })
   }
 
-  async *readStream(
+  readStream(
     query: StreamQuery,
     options: CallOptions = {},
   ): AsyncGenerator<readonly RecordedEvent[]> {
-    yield* streamPages(this, query, options)
+    return streamPages(this, query, options)
   }
 
-  async *readLog(
-    query: LogQuery,
-    options: CallOptions = {},
-  ): AsyncGenerator<readonly RecordedEvent[]> {
-    yield* logPages(this, query, options)
+  readLog(query: LogQuery, options: CallOptions = {}): AsyncGenerator<readonly RecordedEvent[]> {
+    return logPages(this, query, options)
   }
 
   eventById(
@@ -159,11 +156,8 @@ export class SqliteStore implements EventStore, ReadAccess {
     return { safe: newest, newest }
   }
 
-  async *streams(
-    query: StreamsQuery,
-    options: CallOptions = {},
-  ): AsyncGenerator<readonly StreamInfo[]> {
-    yield* streamsPages(this, query, options)
+  streams(query: StreamsQuery, options: CallOptions = {}): AsyncGenerator<readonly StreamInfo[]> {
+    return streamsPages(this, query, options)
   }
 
   watch(listener: () => void): () => void {
@@ -184,8 +178,8 @@ export class SqliteStore implements EventStore, ReadAccess {
     }
   }
 
-  async *faults(options: CallOptions = {}): AsyncGenerator<StorageFault> {
-    yield* findFaults(this, options)
+  faults(options: CallOptions = {}): AsyncGenerator<StorageFault> {
+    return findFaults(this, options)
   }
 
   close(): Promise<void> {

@@ -93,18 +93,15 @@ export class SqliteTransaction implements StoreTransaction, ReadAccess {
     })
   }
 
-  async *readStream(
+  readStream(
     query: StreamQuery,
     options: CallOptions = {},
   ): AsyncGenerator<readonly RecordedEvent[]> {
-    yield* streamPages(this, query, options)
+    return streamPages(this, query, options)
   }
 
-  async *readLog(
-    query: LogQuery,
-    options: CallOptions = {},
-  ): AsyncGenerator<readonly RecordedEvent[]> {
-    yield* logPages(this, query, options)
+  readLog(query: LogQuery, options: CallOptions = {}): AsyncGenerator<readonly RecordedEvent[]> {
+    return logPages(this, query, options)
   }
 
   eventById(
