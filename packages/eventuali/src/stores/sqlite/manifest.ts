@@ -10,6 +10,6 @@ export const manifest: StoreManifest = {
   peers: { 'better-sqlite3': '^13.0.0' },
 }
 
-/** Why a store in memory can less than one in a file. */
+/** Why a transaction on another connection cannot be joined. */
 export const withinReason =
   'an append joins only a transaction on the connection that the store itself writes with (tx.sql, or the one handed in as `connection`): SQLite has one writer, and the store would wait for any other one'

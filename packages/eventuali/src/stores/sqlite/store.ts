@@ -99,7 +99,7 @@ export class SqliteStore implements EventStore, ReadAccess {
       const tx = new SqliteTransaction({ ...this.#parts, session, names, full })
       let result: T
       try {
-        const left = Math.max(1, deadline.leftMs())
+        const left = Math.max(1, Math.ceil(deadline.leftMs()))
         result = await runBounded(() => work(tx), { clock, timeoutMs: left, signal })
         tx.assertWhole()
       } catch (error) {
