@@ -49,7 +49,7 @@ function parse(text: string, ordinal: number): Line {
 /** A loop with the store's statements: what a careful script for this one file would do. */
 class RawImport {
   readonly #session: Session
-  readonly #streams = new Map<string, number>()
+  readonly #heads = new Map<string, [id: number, version: number]>()
   readonly #types = new Map<string, number>()
 
   constructor(file: string) {
@@ -77,7 +77,6 @@ class RawImport {
       const version = head[1] + (counts.get(stream) ?? 0)
       if (head[0] !== 0) sql.setHead.run(version, 1, 0, head[0])
       else head[0] = Number(sql.insertHead.run(stream, version, 1, 0).lastInsertRowid)
-      this.#streams.set(stream, head[0])
     }
     for (const line of batch) {
       const head = heads.get(line.stream) as [number, number]
@@ -88,10 +87,12 @@ class RawImport {
   }
 
   #head(stream: string): [number, number] {
-    const { sql } = this.#session
-    const known = this.#streams.get(stream)
-    const row = known === undefined ? sql.headByName.get(stream) : sql.headById.get(known)
-    return row === undefined ? [0, 0] : [row[0] as number, row[1] as number]
+    const known = this.#heads.get(stream)
+    if (known !== undefined) return known
+    const row = this.#session.sql.headByName.get(stream)
+    const head: [number, number] = row === undefined ? [0, 0] : [row[0] as number, row[1] as number]
+    this.#heads.set(stream, head)
+    return head
   }
 
   #checkId(stream: number, id: string): void {

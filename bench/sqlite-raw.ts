@@ -11,13 +11,12 @@ import type {
 import { Names } from '../packages/eventuali/src/stores/sqlite/names.ts'
 import { loadNodeDriver } from '../packages/eventuali/src/stores/sqlite/node-driver.ts'
 import { planLog } from '../packages/eventuali/src/stores/sqlite/query.ts'
-import { eventColumns } from '../packages/eventuali/src/stores/sqlite/rows.ts'
 import { Session } from '../packages/eventuali/src/stores/sqlite/session.ts'
 import type { BenchEvent } from './workload.ts'
 
 /** What a raw loop does beside the statements. */
 export interface RawParts {
-  /** Reads and writes the stream's head row and the row of the last position. */
+  /** Writes the stream's head row, reads and writes the row of the last position. */
   readonly headRows: boolean
   /** Draws a UUIDv7 and computes a CRC-32 for each event, as the store does. */
   readonly idsAndChecksums: boolean
@@ -30,6 +29,13 @@ async function driverOf(name: DriverName): Promise<SqlDriver> {
   const driver = name === 'node:sqlite' ? loadNodeDriver() : await loadBetterDriver()
   if (driver === undefined) throw new Error('this Node brings no SQLite')
   return driver
+}
+
+interface Head {
+  readonly id: number
+  version: number
+  readonly firstVersion: number
+  readonly state: number
 }
 
 /** An event as a raw loop gives it back. */
@@ -50,7 +56,7 @@ export class RawSqlite {
   readonly #session: Session
   readonly #parts: RawParts
   readonly #ids: { next(): string }
-  readonly #streamIds = new Map<string, number>()
+  readonly #heads = new Map<string, Head>()
   readonly #stream: SqlStatement
   readonly #log: SqlStatement
   readonly #typeId: number
@@ -59,9 +65,7 @@ export class RawSqlite {
     this.#session = session
     this.#parts = parts
     this.#ids = uuidV7Source(systemClock, random)
-    this.#stream = session.prepare(
-      `SELECT ${eventColumns} FROM eventuali_events e WHERE e.stream_id = ? AND e.version >= ? AND e.version <= ? ORDER BY e.version LIMIT ?`,
-    )
+    this.#stream = session.sql.streamForward
     const range = { after: 0, upTo: 1, direction: 'forward', countMax: pageSize } as const
     this.#log = session.prepare(planLog(session, new Names(), {}, range)?.text ?? '')
     this.#typeId = Number(session.sql.typeId.get('OrderPlaced')?.[0])
@@ -86,13 +90,11 @@ export class RawSqlite {
     // Without its row the counter lives in the loop, as a sequence of the database would.
     let position = headRows ? Number(sql.lastPosition.get()?.[0]) : this.#lastPosition
     for (const [stream, events] of entries) {
-      const id = this.#idOf(stream)
-      const head = headRows ? sql.headById.get(id) : undefined
-      const before = headRows ? (head?.[1] as number) : (this.#versions.get(id) ?? 1_000_000)
-      let version = before
-      for (const event of events) this.#insert(stream, id, ++position, ++version, event, now)
-      if (headRows) sql.setHead.run(version, head?.[2] as number, head?.[3] as number, id)
-      else this.#versions.set(id, version)
+      const head = this.#headOf(stream)
+      for (const event of events) {
+        this.#insert(stream, head.id, ++position, ++head.version, event, now)
+      }
+      if (headRows) sql.setHead.run(head.version, head.firstVersion, head.state, head.id)
     }
     if (headRows) sql.setLastPosition.run(position)
     this.#lastPosition = position
@@ -101,7 +103,7 @@ export class RawSqlite {
 
   /** A stream, its data and metadata parsed. */
   load(stream: string): RawEvent[] {
-    const rows = this.#stream.all(this.#idOf(stream), 1, Number.MAX_SAFE_INTEGER, pageSize)
+    const rows = this.#stream.all(this.#headOf(stream).id, 1, Number.MAX_SAFE_INTEGER, pageSize)
     return rows.map(rawEvent)
   }
 
@@ -117,16 +119,18 @@ export class RawSqlite {
     }
   }
 
-  readonly #versions = new Map<number, number>()
   #lastPosition = 1_000_000
 
-  #idOf(stream: string): number {
-    let id = this.#streamIds.get(stream)
-    if (id === undefined) {
-      id = Number(this.#session.sql.headByName.get(stream)?.[0])
-      this.#streamIds.set(stream, id)
+  /** Read once and kept, as a single writer may. */
+  #headOf(stream: string): Head {
+    let head = this.#heads.get(stream)
+    if (head === undefined) {
+      const row = this.#session.sql.headByName.get(stream) as readonly number[]
+      const [id = 0, version = 0, firstVersion = 1, state = 0] = row
+      head = { id, version, firstVersion, state }
+      this.#heads.set(stream, head)
     }
-    return id
+    return head
   }
 
   #insert(
