@@ -239,7 +239,7 @@ test('only a transaction on the store own connection can be joined', async () =>
   expect((await store.stream('a'))?.version).toBe(1)
 })
 
-test("a caller's own transaction on the handed-in connection holds the queue up, no more", async () => {
+test("a caller's own transaction on a handed-in connection holds the queue up", async () => {
   const connection = foreign(freshFile())
   const store = await opened({ connection })
   connection.exec('BEGIN')
