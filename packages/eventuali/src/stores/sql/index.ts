@@ -5,7 +5,6 @@ export {
   GroupFailure,
   type GroupLimits,
   type GroupOutcome,
-  groupLimitsDefault,
   type Sized,
 } from './group-commit.ts'
 export { tagHash } from './tag-hash.ts'
