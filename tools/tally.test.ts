@@ -25,7 +25,8 @@ test('the line for programs sums all suites', () => {
 })
 
 test('skips are listed with their reasons', () => {
-  expect(report([tally])).toContain('SKIPPED unit: c\n        no server')
+  expect(report([tally])).toContain('SKIPPED unit: c (no server)')
+  expect(report([tally])).toContain('SKIPPED unit: 1 contract cases that need It has no SQL.')
 })
 
 test('in CI a skip that no denied capability explains is a failure', () => {

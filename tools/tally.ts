@@ -53,7 +53,16 @@ export function report(tallies: readonly Tally[]): string {
     lines.push(`${t.suite.padEnd(10)} ${t.seconds.toFixed(1).padStart(7)} s   ${counts}`)
   }
   for (const t of tallies) {
-    for (const skip of t.skips) lines.push(`SKIPPED ${t.suite}: ${skip.name}\n        ${skip.why}`)
+    for (const skip of t.skips.filter((s) => s.denied !== true)) {
+      lines.push(`SKIPPED ${t.suite}: ${skip.name} (${skip.why})`)
+    }
+    const denied = Map.groupBy(
+      t.skips.filter((s) => s.denied === true),
+      (s) => s.why,
+    )
+    for (const [why, skips] of denied) {
+      lines.push(`SKIPPED ${t.suite}: ${skips.length} contract cases that need ${why}`)
+    }
   }
   for (const t of tallies) {
     for (const failure of t.failures) lines.push(`FAILED  ${t.suite}: ${failure}`)
