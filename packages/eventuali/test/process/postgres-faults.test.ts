@@ -6,6 +6,7 @@ import { type BoundedWriters, startBoundedWriters } from '../harness/bounded-wri
 import { type Campaign, campaign, percentile } from '../harness/campaign.ts'
 import { auditLog } from '../harness/ledger.ts'
 import { FaultyProxy, type NetworkFault } from '../servers/faulty-proxy.ts'
+import { pgbouncerSkipReason, startPgbouncer } from '../servers/pgbouncer.ts'
 import { type PostgresServer, postgresSkipReason, startPostgres } from '../servers/postgres.ts'
 
 const skip = postgresSkipReason()
@@ -121,31 +122,48 @@ describe.skipIf(skip !== undefined)('a PostgreSQL that fails in mid-append', () 
     }
   }
 
+  /** `port` is where the proxy leads: the server's, or a pooler's in front of it. */
+  const breakNetwork = async (run: Campaign, port: number, count: number): Promise<void> => {
+    const url = await server.database()
+    const proxy = await FaultyProxy.open(port)
+    const store = await openStore(proxy.through(url))
+    const { random } = run
+    const options = { writerCount: 8, batchCountMax: 20, timeoutMs: 1500, random }
+    const writers = startBoundedWriters(store, options)
+    for (let n = 0; n < count; n++) {
+      await sleep(run.between(10, 200))
+      await harm(run, proxy, n % 10 === 9 ? 'half-open' : run.pick(faults))
+      // A silent connection is noticed by its deadline only: not one fault on top of another.
+      if (n % 10 === 9) await writers.allSucceed()
+    }
+    await writers.allSucceed()
+    await writers.stop()
+    await store.close()
+    await proxy.close()
+    run.note(`${count} faults, ${proxy.cutCount} replies cut, ${summary(writers)}`)
+    expect(await problems(url, writers)).toEqual([])
+    expect(Math.max(...writers.overdueMs)).toBeLessThan(1000)
+    expect([...writers.errors.keys()].filter((code) => code.startsWith('not ours'))).toEqual([])
+  }
+
   test('a network that cuts, delays and goes silent loses and doubles nothing', async () => {
-    await campaign('R12 network faults', async (run) => {
-      const url = await server.database()
-      const proxy = await FaultyProxy.open(server.port)
-      const store = await openStore(proxy.through(url))
-      const { random } = run
-      const options = { writerCount: 8, batchCountMax: 20, timeoutMs: 1500, random }
-      const writers = startBoundedWriters(store, options)
-      const count = run.scaled(100)
-      for (let n = 0; n < count; n++) {
-        await sleep(run.between(10, 200))
-        await harm(run, proxy, n % 10 === 9 ? 'half-open' : run.pick(faults))
-        // A silent connection is noticed by its deadline only: not one fault on top of another.
-        if (n % 10 === 9) await writers.allSucceed()
-      }
-      await writers.allSucceed()
-      await writers.stop()
-      await store.close()
-      await proxy.close()
-      run.note(`${count} faults, ${proxy.cutCount} replies cut, ${summary(writers)}`)
-      expect(await problems(url, writers)).toEqual([])
-      expect(Math.max(...writers.overdueMs)).toBeLessThan(1000)
-      expect([...writers.errors.keys()].filter((code) => code.startsWith('not ours'))).toEqual([])
-    })
+    await campaign('R12 network faults', (run) => breakNetwork(run, server.port, run.scaled(100)))
   }, 600_000)
+
+  test.skipIf(pgbouncerSkipReason())(
+    'nor does it behind PgBouncer',
+    async () => {
+      const pooler = await startPgbouncer(server.url)
+      try {
+        const port = Number(new URL(pooler.url).port)
+        const name = 'R12 network faults, PgBouncer'
+        await campaign(name, (run) => breakNetwork(run, port, run.scaled(40)))
+      } finally {
+        await pooler.stop()
+      }
+    },
+    600_000,
+  )
 
   test('the harness finds a client that appends again without knowing', async () => {
     await campaign('R12 planted: retries blindly', async (run) => {

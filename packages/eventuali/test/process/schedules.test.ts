@@ -80,7 +80,8 @@ async function runSchedule(
   const firstSeen = reader.seen.length
   for (const writer of order) {
     const client = clients[writer] as pg.Client
-    const step = steps[writer]++ as number
+    const step = steps[writer] ?? 0
+    steps[writer] = step + 1
     if (step === 0) {
       await client.query('BEGIN')
       // Half of them have written elsewhere, and so have a transaction id before they append.
