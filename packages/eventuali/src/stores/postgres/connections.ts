@@ -111,6 +111,10 @@ export class Connections {
   readonly #workers: DriverPool
   readonly #backends = new WeakMap<object, Backend>()
   readonly #ignore = (): void => {}
+  /** From its first moment: the pool's own listener is gone before `connect` resolves. */
+  readonly #guard = (client: DriverPoolClient): void => {
+    client.on('error', this.#ignore)
+  }
   #pooled = false
   #closed = false
 
@@ -121,6 +125,7 @@ export class Connections {
       this.#writers = pool
       this.#workers = pool
       pool.on('error', this.#ignore)
+      pool.on('connect', this.#guard)
     } else {
       this.#writers = this.#open(options.writerCountMax)
       this.#workers = this.#open(options.poolSize)
@@ -214,6 +219,7 @@ export class Connections {
     this.#closed = true
     if (this.#options.pool !== undefined) {
       this.#options.pool.off('error', this.#ignore)
+      this.#options.pool.off('connect', this.#guard)
       return
     }
     await Promise.all([this.#writers.end(), this.#workers.end()])
@@ -232,6 +238,7 @@ export class Connections {
     })
     // Without a listener an idle connection that breaks would end the process.
     pool.on('error', this.#ignore)
+    pool.on('connect', this.#guard)
     return pool
   }
 
@@ -249,7 +256,8 @@ export class Connections {
     try {
       let backend = this.#backends.get(client)
       if (backend === undefined) {
-        client.on('error', this.#ignore)
+        // A pool that was handed in may have made it before.
+        if (this.#options.pool !== undefined) client.on('error', this.#ignore)
         const context = { clock, named: false }
         const { rows } = await runOn(context, client, identify, [], deadline.leftMs())
         const [pid = '', startedAt = ''] = rows[0] as string[]

@@ -37,7 +37,9 @@ export interface DriverPoolClient extends DriverClient {
 export interface DriverPool {
   connect(): Promise<DriverPoolClient>
   on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'connect', listener: (client: DriverPoolClient) => void): unknown
   off(event: 'error', listener: (error: Error) => void): unknown
+  off(event: 'connect', listener: (client: DriverPoolClient) => void): unknown
   end(): Promise<void>
   readonly options?: { readonly max?: number }
 }

@@ -10,6 +10,8 @@ const POLL_FAST_MS = 50
 const POLL_LISTENING_MS = 500
 const POLL_ALONE_MS = 150
 const RECONNECT_MS = 1000
+/** A closing store waits this long for its last hint to be sent. */
+const LAST_HINT_MS = 2000
 
 export interface NotificationsOptions {
   readonly connections: Connections
@@ -27,11 +29,13 @@ export class Notifications {
   readonly #options: NotificationsOptions
   readonly #listeners = new Set<() => void>()
   #closed = false
+  /** No connection may be kept any more. */
+  #ended = false
   #listener: DriverClient | undefined
   #notifier: DriverClient | undefined
   #connecting = false
   #dirty = false
-  #notifying = false
+  #notifying: Promise<void> | undefined
   #stopPoll: (() => void) | undefined
   #stopReconnect: (() => void) | undefined
   #pollMs = POLL_FAST_MS
@@ -61,7 +65,9 @@ export class Notifications {
     if (this.#closed) return
     this.#tell()
     this.#dirty = true
-    if (!this.#notifying) void this.#notify()
+    this.#notifying ??= this.#notify().finally(() => {
+      this.#notifying = undefined
+    })
   }
 
   /** Something may be committed soon by a transaction that others own: look often for a while. */
@@ -74,9 +80,12 @@ export class Notifications {
     this.#closed = true
     this.#listeners.clear()
     this.#stop()
-    const notifier = this.#notifier
-    this.#notifier = undefined
-    await notifier?.end().catch(() => {})
+    // The hint of the last commit: others would learn of it by their poll only.
+    if (this.#notifying !== undefined) {
+      await Promise.race([this.#notifying, this.#pause(LAST_HINT_MS)])
+    }
+    this.#ended = true
+    await this.#dropNotifier()
   }
 
   #tell(): void {
@@ -84,16 +93,19 @@ export class Notifications {
   }
 
   async #notify(): Promise<void> {
-    this.#notifying = true
-    try {
-      while (this.#dirty && !this.#closed) {
-        this.#dirty = false
-        await this.#send()
-        await this.#pause(NOTIFY_EVERY_MS)
-      }
-    } finally {
-      this.#notifying = false
+    while (this.#dirty) {
+      this.#dirty = false
+      await this.#send()
+      if (!this.#closed) await this.#pause(NOTIFY_EVERY_MS)
     }
+  }
+
+  async #dropNotifier(): Promise<void> {
+    const notifier = this.#notifier
+    this.#notifier = undefined
+    if (notifier === undefined) return
+    // On a network that is silent the goodbye is never answered.
+    await Promise.race([notifier.end().catch(() => {}), this.#pause(LAST_HINT_MS)])
   }
 
   async #send(): Promise<void> {
@@ -112,7 +124,7 @@ export class Notifications {
       await connections.read({ text: `NOTIFY ${channel}`, name: `notify_${channel}` }, [], deadline)
     } catch {
       // A hint that is lost costs others one poll interval.
-      this.#notifier = undefined
+      void this.#dropNotifier()
     }
   }
 
@@ -120,7 +132,9 @@ export class Notifications {
     const client = await this.#options.connections.dedicated(url)
     client?.on('error', onLost)
     client?.on('end', onLost)
-    return client
+    if (!this.#ended) return client
+    await client?.end().catch(() => {})
+    return undefined
   }
 
   #start(): void {
