@@ -73,7 +73,7 @@ describe.skipIf(postgresSkipReason() !== undefined)('a foreign transaction holds
   })
 
   for (const { name, begin, blocked } of holds) {
-    it(`${name}: others go on, the blocked one ends by its deadline, and succeeds after`, async () => {
+    it(`${name}: others go on, the blocked one ends in time, and succeeds after`, async () => {
       const client = await foreign(url)
       await client.query('BEGIN')
       await begin(client)

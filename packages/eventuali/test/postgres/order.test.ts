@@ -50,7 +50,7 @@ describe.skipIf(postgresSkipReason() !== undefined)('the order of the log on Pos
     await client.end()
   })
 
-  it('stops before a position that is still open, names its holder, and goes on after', async () => {
+  it('stops before an open position, names its holder, and goes on after', async () => {
     const first = await append('a-1')
     const client = await foreign(url)
     await client.query('BEGIN')
@@ -185,7 +185,7 @@ describe.skipIf(postgresSkipReason() !== undefined)('the order of the log on Pos
     await other.close()
   }, 60_000)
 
-  it('16 racers for a condition, a plain append among them, a lower position held open', async () => {
+  it('16 racers for a condition, one of them plain, a lower position open', async () => {
     const other = await open({ url, schema })
     for (let round = 0; round < 30; round++) {
       const tag = `seat:${round}`

@@ -55,7 +55,7 @@ export interface AppenderOptions {
   readonly schema: string
   readonly clock: Clock
   readonly random: Random
-  /** A value for synchronous_commit in every append, when the server's own is not the wanted one. */
+  /** A value for synchronous_commit in every append, when the server has another one. */
   readonly sync: string | null
   readonly timeoutMs: number
   readonly statementTimeoutMs: number

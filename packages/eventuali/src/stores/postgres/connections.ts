@@ -132,7 +132,7 @@ export class Connections {
     }
   }
 
-  /** Behind a transaction pooler: no named statements, no LISTEN, backends cannot be ended by pid. */
+  /** Behind a transaction pooler: no named statements, no LISTEN, no pid to end a backend by. */
   get pooled(): boolean {
     return this.#pooled
   }

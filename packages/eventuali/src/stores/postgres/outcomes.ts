@@ -141,7 +141,7 @@ function blame(
   return { ok: false, reason: 'idempotency-conflict', stream, ids }
 }
 
-/** The result of an append that is there already: of an earlier call, or of our own lost attempt. */
+/** The result of an append that is there: of an earlier call, or of our own lost attempt. */
 function repeated(
   { entry, events }: EncodedEntry,
   rows: KnownRows,
