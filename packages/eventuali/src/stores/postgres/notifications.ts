@@ -128,10 +128,14 @@ export class Notifications {
     }
   }
 
-  async #connect(url: string | undefined, onLost: () => void): Promise<DriverClient | undefined> {
+  async #connect(
+    url: string | undefined,
+    onLost: (client: DriverClient) => void,
+  ): Promise<DriverClient | undefined> {
     const client = await this.#options.connections.dedicated(url)
-    client?.on('error', onLost)
-    client?.on('end', onLost)
+    // Handed over, because it may be lost before the caller has it: a store may close meanwhile.
+    client?.on('error', () => onLost(client))
+    client?.on('end', () => onLost(client))
     if (!this.#ended) return client
     await client?.end().catch(() => {})
     return undefined
@@ -160,8 +164,8 @@ export class Notifications {
     if (connections.pooled && listenUrl === undefined) return
     this.#connecting = true
     try {
-      const client = await this.#connect(listenUrl, () => {
-        if (this.#listener !== client) return
+      const client = await this.#connect(listenUrl, (lost) => {
+        if (this.#listener !== lost) return
         this.#listener = undefined
         this.#retryListen()
       })
