@@ -13,7 +13,6 @@ export {
   append,
   appendAll,
   type ConditionInput,
-  checkedExpectedVersion,
   refusalError,
 } from './append.ts'
 export type {
@@ -29,11 +28,10 @@ export {
   type DecisionAccess,
   runDecision,
 } from './decisions.ts'
-export { foldStream, type Loaded, type LoadOptions } from './fold.ts'
+export type { Loaded, LoadOptions } from './fold.ts'
 export {
   type PreparedEvents,
   type PrepareOptions,
-  prepareEvents,
   prepareSystemEvent,
 } from './prepare.ts'
 export {

@@ -27,7 +27,6 @@ export {
   takePending,
 } from './aggregate-class.ts'
 export {
-  assertJson,
   checksumOf,
   decodeRow,
   type EncodableEvent,
@@ -110,7 +109,6 @@ export {
   type AnyEventCreator,
   type DetailedEvent,
   defineEvents,
-  definitionOfCreator,
   definitionOfEvent,
   type EventCodec,
   type EventCreator,

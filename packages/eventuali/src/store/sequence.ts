@@ -58,11 +58,3 @@ export class EventSequence<E> implements AsyncIterable<E> {
     }
   }
 }
-
-/** Pages with each event changed. */
-export async function* mapPages<A, B>(
-  pages: AsyncIterable<readonly A[]>,
-  change: (page: readonly A[]) => readonly B[],
-): AsyncGenerator<readonly B[], void, void> {
-  for await (const page of pages) yield change(page)
-}

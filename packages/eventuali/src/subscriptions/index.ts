@@ -1,6 +1,5 @@
 export { waitForPosition } from './caught-up.ts'
 export type { FeedBatch, FeedFilter, FeedLimits, FeedRuntime, FeedState } from './feed.ts'
-export { defaultFeedLimits, LogFeed } from './feed.ts'
 export {
   type BatchHandler,
   type EventHandler,

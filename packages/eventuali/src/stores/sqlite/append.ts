@@ -161,6 +161,8 @@ export class AppendUnit {
     for (const { entry, events } of request.entries) {
       const { stream } = entry
       const { id: streamId } = this.#head(stream)
+      // Of a stream that is new nothing is known: most of what an import brings.
+      if (streamId === 0 && events.length === 1) continue
       const seen = new Set<string>()
       const known: StoredRow[] = []
       let same = true
@@ -230,38 +232,46 @@ export class AppendUnit {
     const base = this.#lastPosition + 1
     const order = entries.length > 1 ? logOrder(entries) : undefined
     const appended: AppendedEntry[] = []
+    // Rows go in by position, which is what the table is sorted by: these say which event is where.
+    const entryAt: number[] = []
+    const numberAt: number[] = []
     let index = 0
-    // Rows go in by position, which is what the table is sorted by.
-    const rows = order === undefined ? undefined : new Array<() => void>(order.length)
-    for (const { entry, events } of entries) {
+    for (let e = 0; e < entries.length; e++) {
+      const { entry, events } = entries[e] as PreparedEntry
       const head = this.#head(entry.stream)
-      const first = this.#advance(head, entry, events.length)
+      this.#advance(head, entry, events.length)
       const positions: number[] = []
-      for (let i = 0; i < events.length; i++) {
+      for (let number = 0; number < events.length; number++) {
         const place = order === undefined ? index : (order[index] as number)
-        const event = events[i] as EncodedEvent
-        const tenant = entry.events[i]?.metadata.tenant
-        const tenantText = typeof tenant === 'string' ? tenant : null
-        if (rows === undefined) {
-          this.#insert(base + place, head.id, first + i, event, tenantText)
-        } else {
-          rows[place] = () => this.#insert(base + place, head.id, first + i, event, tenantText)
-        }
+        entryAt[place] = e
+        numberAt[place] = number
         positions.push(base + place)
         index++
       }
       const { version, name: stream } = head
       appended.push({ stream, version, positions, recordedAt: this.#recordedAt })
     }
-    if (rows !== undefined) for (const insert of rows) insert()
+    for (let place = 0; place < index; place++) {
+      const e = entryAt[place] as number
+      const { entry, events } = entries[e] as PreparedEntry
+      const number = numberAt[place] as number
+      const { id, version } = this.#head(entry.stream)
+      const tenant = entry.events[number]?.metadata.tenant
+      this.#insert(
+        base + place,
+        id,
+        version - events.length + 1 + number,
+        events[number] as EncodedEvent,
+        typeof tenant === 'string' ? tenant : null,
+      )
+    }
     this.#lastPosition += index
     return { ok: true, entries: appended }
   }
 
-  /** Counts the head on, makes its row when it is new; the first version to use. */
-  #advance(head: Head, entry: AppendEntry, count: number): number {
+  /** Counts the head on, makes its row when it is new. */
+  #advance(head: Head, entry: AppendEntry, count: number): void {
     this.#change(head, entry)
-    const first = head.version + 1
     head.version += count
     if (head.id === 0) {
       const { version, firstVersion, state, name } = head
@@ -273,7 +283,6 @@ export class AppendUnit {
       )
       head.id = Number(inserted.lastInsertRowid)
     } else head.changed = true
-    return first
   }
 
   #change(head: Head, { change }: AppendEntry): void {
@@ -351,6 +360,7 @@ function isExpected(expected: ExpectedVersion, head: Head): boolean {
 function logOrder(entries: readonly PreparedEntry[]): readonly number[] | undefined {
   if (entries[0]?.entry.ordinals === undefined) return undefined
   const ordinals = entries.flatMap(({ entry }) => entry.ordinals ?? [])
+  if (arePlaces(ordinals)) return ordinals
   const sorted = ordinals.map((_, i) => i)
   sorted.sort((a, b) => (ordinals[a] as number) - (ordinals[b] as number))
   const places = new Array<number>(ordinals.length)
@@ -358,4 +368,14 @@ function logOrder(entries: readonly PreparedEntry[]): readonly number[] | undefi
     places[index] = place
   })
   return places
+}
+
+/** Whether the numbers are each of 0 to n - 1 once, so that they are places already. */
+function arePlaces(ordinals: readonly number[]): boolean {
+  const taken = new Uint8Array(ordinals.length)
+  for (const ordinal of ordinals) {
+    if (taken[ordinal] !== 0) return false
+    taken[ordinal] = 1
+  }
+  return true
 }

@@ -5,5 +5,5 @@ export {
   type ForeignTransaction,
   runStoreCase,
 } from './context.ts'
-export { type Contract, type ContractCase, defineContract, skipReason } from './contract.ts'
+export { type Contract, type ContractCase, skipReason } from './contract.ts'
 export { eventStoreContract } from './event-store.ts'
