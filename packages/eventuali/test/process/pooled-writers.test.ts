@@ -12,7 +12,7 @@ const roundMs = 700
 const roundCount = 12
 /** Asked is a tenth; the rest is for what two cores and a median of 12 rounds cannot tell. */
 const ratioMin = 0.9
-const noise = 0.07
+const noise = 0.1
 
 const kinds = ['nobody', 'listeners', 'subscriber'] as const
 type Kind = (typeof kinds)[number]
