@@ -32,6 +32,7 @@ SET enable_seqscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
+SET plan_cache_mode = force_generic_plan
 AS $append$
 DECLARE
   c_separator constant text := E'\\x1f';
