@@ -4,6 +4,7 @@ import {
   isRetryable,
   type Random,
   type RetryPolicy,
+  sleep,
 } from '../kernel/index.ts'
 import { InvalidArgumentError, type RecordedEvent } from '../model/index.ts'
 import type { EventStore, LogQuery, PositionBlocker } from '../ports/index.ts'
@@ -26,6 +27,11 @@ export interface FeedLimits {
   readonly batchCountMax: number
   /** A look at the log at least this often, hints or not. */
   readonly pollIntervalMs: number
+  /**
+   * Looks are at least this far apart once the end of the log is reached, so that a reader behind
+   * busy writers takes many events at a time. An event after a quiet moment does not wait.
+   */
+  readonly lookIntervalMs: number
   /** While a gap holds the safe position back, a look this often. */
   readonly gapIntervalMs: number
   /** For reads that fail with a retryable error. */
@@ -35,6 +41,7 @@ export interface FeedLimits {
 export const defaultFeedLimits: FeedLimits = {
   batchCountMax: 1000,
   pollIntervalMs: 1000,
+  lookIntervalMs: 5,
   gapIntervalMs: 20,
   retry: { retryCountMax: 1000, firstDelayMs: 20, delayMaxMs: 5000 },
 }
@@ -68,6 +75,8 @@ export class LogFeed {
   readonly #wake: WakeSignal
   #position: number
   #failures = 0
+  #lookedAtMs = Number.NEGATIVE_INFINITY
+  #atEnd = false
   state: FeedState = 'catching-up'
   /** Why the feed waits, while it does. */
   lastError: unknown
@@ -121,6 +130,8 @@ export class LogFeed {
   }
 
   async *#round(signal: AbortSignal): AsyncGenerator<FeedBatch, void, void> {
+    if (this.#atEnd) await this.#rest(signal)
+    this.#lookedAtMs = this.#runtime.clock.monotonic()
     const { safe, newest, blocker } = await this.#store.positions({ signal })
     this.#failures = 0
     this.lastError = undefined
@@ -134,6 +145,13 @@ export class LogFeed {
     await this.#wake.sleep(newest > safe ? gapIntervalMs : pollIntervalMs)
   }
 
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#runtime
+    const leftMs = this.#lookedAtMs + this.#limits.lookIntervalMs - clock.monotonic()
+    // An aborted rest is no failure: the loop above sees the signal.
+    if (leftMs > 0) await sleep(clock, leftMs, signal).catch(() => {})
+  }
+
   async *#read(upTo: number, signal: AbortSignal): AsyncGenerator<FeedBatch, void, void> {
     const { types, categories, tags, includeArchived } = this.#filter
     const query: LogQuery = {
@@ -143,7 +161,9 @@ export class LogFeed {
       direction: 'forward',
       pageSize: this.#limits.batchCountMax,
     }
+    let count = 0
     for await (const page of this.#store.readLog(query, { signal })) {
+      count += page.length
       for (let start = 0; start < page.length; start += this.#limits.batchCountMax) {
         const events =
           page.length <= this.#limits.batchCountMax
@@ -155,6 +175,7 @@ export class LogFeed {
         if (signal.aborted) return
       }
     }
+    this.#atEnd = count < this.#limits.batchCountMax
     if (upTo > this.#position) {
       yield { events: [], position: upTo }
       this.#position = upTo
