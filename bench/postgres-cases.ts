@@ -144,6 +144,18 @@ function appendCase(databases: Databases, size: number): BenchCase {
   return { name: `postgres append ${size}`, open }
 }
 
+/** Plain INSERTs over many connections, as many as they can. */
+function insertsOver(sides: readonly RawPostgres[], work: Workload) {
+  return async (calls: number): Promise<void> => {
+    let left = calls
+    // Streams of each connection's own, or two of them would wait for each other.
+    const caller = async (side: RawPostgres, i: number): Promise<void> => {
+      while (left-- > 0) await side.insert(`order-${i}`, work.event())
+    }
+    await Promise.all(sides.map(caller))
+  }
+}
+
 function callersCase(databases: Databases): BenchCase {
   const open = async (): Promise<OpenCase> => {
     const { store, raw, rawFull, close } = await sides(databases)
@@ -159,14 +171,6 @@ function callersCase(databases: Databases): BenchCase {
         const count = Math.min(callers, calls - done)
         await side.append(Array.from({ length: count }, () => [work.stream(), [work.event()]]))
       }
-    }
-    const insertAll = async (calls: number): Promise<void> => {
-      let left = calls
-      // Streams of each connection's own, or two of them would wait for each other.
-      const caller = async (side: RawPostgres, i: number): Promise<void> => {
-        while (left-- > 0) await side.insert(`order-${i}`, e.event())
-      }
-      await Promise.all(inserting.map(caller))
     }
     const contenders: Contender[] = [
       {
@@ -201,7 +205,7 @@ function callersCase(databases: Databases): BenchCase {
         what: `${whatInsert}, over ${callers} connections`,
         eventsPerCall: 1,
         callsMin: 4 * callers,
-        run: insertAll,
+        run: insertsOver(inserting, e),
       },
     ]
     const ratios = [
