@@ -73,7 +73,7 @@ export interface Pace {
 }
 
 /** Turns that each contender runs before it counts. */
-const warmTurns = 4
+const warmTurns = 16
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as (how: { readonly type: 'minor' }) => void

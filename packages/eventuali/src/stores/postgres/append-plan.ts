@@ -177,9 +177,13 @@ function addRequest(
     c.eventEntry.push(firstEntry + entry + 1)
     c.eventNumber.push(number + 1)
     c.eventType.push(types.idOf(event.type) as number)
-    const guard = `${entry} ${event.id}`
-    c.eventFlags.push((event.idGiven ? 1 : 0) | (guarded && !guards.has(guard) ? 2 : 0))
-    if (guarded) guards.add(guard)
+    let flags = event.idGiven ? 1 : 0
+    if (guarded) {
+      const guard = `${entry} ${event.id}`
+      if (!guards.has(guard)) flags |= 2
+      guards.add(guard)
+    }
+    c.eventFlags.push(flags)
     c.eventTime.push(event.time)
     c.eventSchema.push(event.schemaVersion)
     c.eventChecksum.push(event.checksum)
@@ -188,6 +192,7 @@ function addRequest(
     c.metadata.push(event.metadata)
     c.tags.push(event.tagsText)
     c.tenants.push(tenantOf(asked.events[number] as AppendEntry['events'][number]))
+    if (event.tags.length === 0) continue
     for (const hash of new Set(event.tags.map(tagHash))) {
       c.tagEvent.push(c.ids.length)
       c.tagHash.push(hash)

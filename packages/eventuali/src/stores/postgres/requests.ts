@@ -75,11 +75,19 @@ function locksOf(
   return locks
 }
 
+/** Where an event stands in its request. */
+export interface Place {
+  readonly entry: number
+  readonly number: number
+}
+
+const onlyPlace: readonly Place[] = [{ entry: 0, number: 0 }]
+
 /** Events of a request in log order: entry by entry, or as `ordinals` say. */
-export function inLogOrder(
-  entries: readonly EncodedEntry[],
-): readonly { readonly entry: number; readonly number: number }[] {
-  const order: { entry: number; number: number; ordinal: number }[] = []
+export function inLogOrder(entries: readonly EncodedEntry[]): readonly Place[] {
+  // Most requests are one event; a group has many of them.
+  if (entries.length === 1 && entries[0]?.events.length === 1) return onlyPlace
+  const order: (Place & { readonly ordinal: number })[] = []
   for (let entry = 0; entry < entries.length; entry++) {
     const { events, entry: asked } = entries[entry] as EncodedEntry
     for (let number = 0; number < events.length; number++) {
