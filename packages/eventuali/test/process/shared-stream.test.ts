@@ -29,6 +29,11 @@ async function fourProcesses(job: Job, meanwhile?: () => Promise<void>): Promise
   }
 }
 
+/** The largest of many: `Math.max(...)` of all appends of a fast disk overflows the stack. */
+function longest(values: readonly number[]): number {
+  return values.reduce((most, value) => Math.max(most, value), 0)
+}
+
 /** What is wrong with the log, seen beside what was acknowledged. */
 async function problems(url: string, reports: readonly ClientsReport[]): Promise<string[]> {
   const store = await openStore(url)
@@ -66,7 +71,7 @@ describe.each(sharedPlaces())('$adapter, 16 clients in 4 processes', (place) => 
       const conflicts = reports.reduce((sum, report) => sum + report.conflicts, 0)
       const flushMs = percentile(latencies, 0.5)
       run.note(
-        `${latencies.length} appends, ${conflicts} conflicts, longest ${Math.max(...latencies).toFixed()} ms, loop delay p99 ${delays.map((ms) => ms.toFixed()).join(' ')} ms`,
+        `${latencies.length} appends, ${conflicts} conflicts, longest ${longest(latencies).toFixed()} ms, loop delay p99 ${delays.map((ms) => ms.toFixed()).join(' ')} ms`,
       )
       expect(reports.flatMap(({ errors }) => errors)).toEqual([])
       expect(await problems(url, reports)).toEqual([])
@@ -127,10 +132,10 @@ describe('sqlite, 16 writers beside a long reader', () => {
       const latencies = reports.flatMap((report) => report.latenciesMs)
       const bytes = statSync(file).size
       run.note(
-        `${latencies.length} appends, longest ${Math.max(...latencies).toFixed()} ms, log up to ${(walBytes / 2 ** 20).toFixed(1)} MiB, database ${(bytes / 2 ** 20).toFixed(1)} MiB`,
+        `${latencies.length} appends, longest ${longest(latencies).toFixed()} ms, log up to ${(walBytes / 2 ** 20).toFixed(1)} MiB, database ${(bytes / 2 ** 20).toFixed(1)} MiB`,
       )
       expect(reports.flatMap(({ errors }) => errors)).toEqual([])
-      expect(Math.max(...latencies)).toBeLessThan(5000)
+      expect(longest(latencies)).toBeLessThan(5000)
       expect(walBytes).toBeLessThanOrEqual(64 * 2 ** 20)
       expect(await problems(url, reports)).toEqual([])
     })
