@@ -7,6 +7,7 @@ import {
   type ExpectedVersion,
   IdempotencyConflictError,
   InvalidArgumentError,
+  ProjectionMissingError,
   type RecordedEvent,
   StreamArchivedError,
   StreamDeletedError,
@@ -104,6 +105,10 @@ export function refusalError(outcome: Exclude<AppendOutcome, { readonly ok: true
       return new StreamDeletedError(outcome.stream)
     case 'stream-archived':
       return new StreamArchivedError(outcome.stream)
+    case 'projection-missing':
+      return new ProjectionMissingError(
+        outcome.projections.map(({ name, version }) => `${name}@${version}`),
+      )
   }
 }
 

@@ -136,6 +136,7 @@ export {
   assertTypeName,
   nameLengthMax,
 } from './names.ts'
+export { ProjectionMissingError, RecordConflictError } from './read-side-errors.ts'
 export { reject } from './reject.ts'
 export {
   type EventSchema,

@@ -1,12 +1,6 @@
+import { refusalError } from '../commands/index.ts'
 import { type Clock, isEventualiError, type Random, retry } from '../kernel/index.ts'
-import {
-  encodeEvent,
-  IdempotencyConflictError,
-  StorageError,
-  StreamArchivedError,
-  StreamDeletedError,
-  VersionConflictError,
-} from '../model/index.ts'
+import { encodeEvent, IdempotencyConflictError } from '../model/index.ts'
 import type { AppendEntry, AppendOutcome, EventStore, NewEvent } from '../ports/index.ts'
 import type { ImportItem, SkippedLine } from './import-lines.ts'
 
@@ -52,7 +46,7 @@ export async function storeItems(
       return { events, duplicates: items.length - events }
     }
     if (outcome.reason !== 'idempotency-conflict' || round === SPLIT_ROUND_MAX)
-      throw toError(outcome)
+      throw refusalError(outcome)
     rest = await unknownItems(target, rest)
   }
 }
@@ -115,25 +109,6 @@ function isSame(
   event: NewEvent,
 ): boolean {
   return known.type === event.type && JSON.stringify(known.data) === JSON.stringify(event.data)
-}
-
-function toError(outcome: Extract<AppendOutcome, { ok: false }>): Error {
-  switch (outcome.reason) {
-    case 'idempotency-conflict':
-      return new IdempotencyConflictError(outcome.stream, outcome.ids)
-    case 'stream-deleted':
-      return new StreamDeletedError(outcome.stream)
-    case 'stream-archived':
-      return new StreamArchivedError(outcome.stream)
-    case 'version-conflict':
-      return new VersionConflictError(
-        outcome.stream,
-        outcome.expectedVersion,
-        outcome.actualVersion,
-      )
-    case 'condition-failed':
-      return new StorageError('an import (it set no condition, yet one failed)')
-  }
 }
 
 /**

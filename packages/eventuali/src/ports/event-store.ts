@@ -1,4 +1,7 @@
 import type { ExpectedVersion, Json, RecordedEvent, StreamInfo } from '../model/index.ts'
+import type { InlineAccess, InlineProjection } from './inline.ts'
+import type { ModelAccess, ModelReads } from './read-model.ts'
+import type { RecordAccess, RecordReads } from './records.ts'
 
 /** An event on its way into a store: checked, named, timed; data is the validator's output. */
 export interface NewEvent {
@@ -51,6 +54,12 @@ export interface AppendCondition {
 export interface AppendRequest {
   readonly entries: readonly AppendEntry[]
   readonly condition?: AppendCondition
+  /**
+   * Inline projections that the caller runs in the same transaction; only in transactions. An
+   * event type that a registered inline projection handles and that is not covered by this list
+   * refuses the append.
+   */
+  readonly inline?: readonly Pick<InlineProjection, 'name' | 'version'>[]
 }
 
 /** Where the events of one entry went. */
@@ -93,6 +102,12 @@ export type AppendOutcome =
       readonly ok: false
       readonly reason: 'stream-deleted' | 'stream-archived'
       readonly stream: string
+    }
+  | {
+      readonly ok: false
+      readonly reason: 'projection-missing'
+      /** The registered inline projections that the request did not name at their version. */
+      readonly projections: readonly InlineProjection[]
     }
 
 /** Bounds of one call. */
@@ -206,6 +221,22 @@ export interface StreamAccess {
 export interface StoreTransaction extends StreamAccess {
   /** The store's own connection, for SQL in the same transaction; undefined in memory. */
   readonly sql: unknown
+  readonly records: RecordAccess
+  readonly models: ModelAccess
+  readonly inline: InlineAccess
+  /** The newest position that this transaction sees, its own included. */
+  newestPosition(options?: CallOptions): Promise<number>
+  /**
+   * Waits for every append under way in the store and holds new ones back until this transaction
+   * ends. After it, `newestPosition` and `readLog` miss no event that any position below has.
+   */
+  barrier(options?: CallOptions): Promise<void>
+  /**
+   * Runs a part of the transaction: when `work` rejects, what it did (appends, records, models,
+   * SQL) is undone, its rejection passes on, and the transaction may continue. Not nested, and
+   * nothing else of the transaction runs meanwhile.
+   */
+  savepoint<T>(work: () => Promise<T>): Promise<T>
 }
 
 /** What an adapter can do. A denied one carries the reason. */
@@ -249,6 +280,12 @@ export interface EventStore extends StreamAccess {
   readonly capabilities: StoreCapabilities
   /** Changed by restore, fork and promotion; positions of another incarnation mean nothing. */
   readonly incarnation: string
+  /** Committed records; written in transactions. */
+  readonly records: RecordReads
+  /** Committed read models; written in transactions. */
+  readonly models: ModelReads
+  /** The inline projections that every writer must run. */
+  inlineProjections(options?: CallOptions): Promise<readonly InlineProjection[]>
 
   /**
    * Runs `work` in one transaction: commits when it resolves, rolls back when it throws. Bounded

@@ -21,4 +21,23 @@ export type {
   StreamQuery,
   StreamsQuery,
 } from './event-store.ts'
+export type { InlineAccess, InlineProjection } from './inline.ts'
 export type { StoreManifest } from './manifest.ts'
+export type {
+  DocumentFilter,
+  DocumentIndex,
+  DocumentOperator,
+  DocumentQuery,
+  ModelAccess,
+  ModelReads,
+  ModelRow,
+  ModelTable,
+  StoredDocument,
+} from './read-model.ts'
+export type {
+  RecordAccess,
+  RecordChange,
+  RecordQuery,
+  RecordReads,
+  StoredRecord,
+} from './records.ts'

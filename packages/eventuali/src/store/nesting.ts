@@ -37,6 +37,9 @@ export function guardNesting(store: EventStore): EventStore {
     adapter: store.adapter,
     capabilities: store.capabilities,
     incarnation: store.incarnation,
+    records: store.records,
+    models: store.models,
+    inlineProjections: (options) => store.inlineProjections(options),
     // Not async: every append passes here, and its callers are async functions already.
     append: (request, options) => {
       check('append')

@@ -87,12 +87,21 @@ export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
   const wrapTransaction = (tx: StoreTransaction): StoreTransaction => ({
     ...wrapAccess(tx, hooks),
     sql: tx.sql,
+    records: tx.records,
+    models: tx.models,
+    inline: tx.inline,
+    newestPosition: (options) => tx.newestPosition(options),
+    barrier: (options) => tx.barrier(options),
+    savepoint: (work) => tx.savepoint(work),
   })
   return {
     ...wrapAccess(store, hooks),
     adapter: store.adapter,
     capabilities: store.capabilities,
     incarnation: store.incarnation,
+    records: store.records,
+    models: store.models,
+    inlineProjections: (options) => store.inlineProjections(options),
     transaction: (work, options) => {
       const inner = (tx: StoreTransaction) => work(wrapTransaction(tx))
       return hooks.transaction?.(store, inner, options) ?? store.transaction(inner, options)
