@@ -58,6 +58,13 @@ export {
   type StatesOfModels,
 } from './decision.ts'
 export {
+  type DocumentFilter,
+  type DocumentOperator,
+  type DocumentQuery,
+  type DocumentSort,
+  findDocuments,
+} from './documents.ts'
+export {
   AppendConditionError,
   CapabilityError,
   ConnectionError,

@@ -1,4 +1,10 @@
 export type {
+  DocumentFilter,
+  DocumentOperator,
+  DocumentQuery,
+  DocumentSort,
+} from '../model/index.ts'
+export type {
   AppendCondition,
   AppendEntry,
   AppendedEntry,
@@ -24,10 +30,7 @@ export type {
 export type { InlineAccess, InlineProjection } from './inline.ts'
 export type { StoreManifest } from './manifest.ts'
 export type {
-  DocumentFilter,
   DocumentIndex,
-  DocumentOperator,
-  DocumentQuery,
   ModelAccess,
   ModelReads,
   ModelRow,

@@ -1,4 +1,4 @@
-import type { Json } from '../model/index.ts'
+import type { DocumentFilter, DocumentQuery, Json } from '../model/index.ts'
 import type { CallOptions } from './event-store.ts'
 
 /** A property of a document that finds go by. */
@@ -27,39 +27,6 @@ export interface StoredDocument {
   readonly value: Json
   /** Position of the event that wrote it last. */
   readonly position: number
-}
-
-/** How a property is compared. */
-export type DocumentOperator =
-  | 'eq'
-  | 'ne'
-  | 'lt'
-  | 'lte'
-  | 'gt'
-  | 'gte'
-  | 'in'
-  | 'prefix'
-  | 'exists'
-
-/**
- * A condition on one property. A property that is not there (or null) matches only `exists: false`
- * and `eq: null`, `ne` of another value, and `in` with null. Values of different types never
- * compare as less or greater. Text compares by code point.
- */
-export interface DocumentFilter {
-  readonly path: readonly string[]
-  readonly operator: DocumentOperator
-  /** A list for `in`, a boolean for `exists`. */
-  readonly value: Json
-}
-
-/** Which documents, in which order. Filters are joined by AND. Ties are broken by key. */
-export interface DocumentQuery {
-  readonly filters: readonly DocumentFilter[]
-  /** Documents without the property come last, whatever the direction. Then by key, ascending. */
-  readonly sort: readonly { readonly path: readonly string[]; readonly descending: boolean }[]
-  readonly limit?: number | undefined
-  readonly offset?: number | undefined
 }
 
 /** A row of any table as JSON, for comparing two generations. */

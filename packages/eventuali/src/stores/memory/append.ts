@@ -10,7 +10,9 @@ import type {
   AppendedEntry,
   AppendOutcome,
   AppendRequest,
+  InlineProjection,
 } from '../../ports/index.ts'
+import type { Layer } from './layer.ts'
 import type { MemoryLog, MemoryRow, MemoryStream } from './log.ts'
 import { matchesQuery } from './read.ts'
 
@@ -27,6 +29,13 @@ interface EncodedEntry {
 export interface EncodedRequest {
   readonly entries: readonly EncodedEntry[]
   readonly condition: AppendCondition | undefined
+  readonly inline: AppendRequest['inline']
+}
+
+/** What an append works on. */
+export interface AppendState {
+  readonly log: MemoryLog
+  readonly inline: Layer<InlineProjection>
 }
 
 /** Throws DataNotJsonError and EventTooLargeError, before anything is entered. */
@@ -37,12 +46,13 @@ export function encodeRequest(request: AppendRequest): EncodedRequest {
       events: entry.events.map((event) => encodeEvent(entry.stream, event)),
     })),
     condition: request.condition,
+    inline: request.inline,
   }
 }
 
 /** Decides and stores in one synchronous step: nothing is changed unless everything passes. */
 export function applyAppend(
-  log: MemoryLog,
+  { log, inline }: AppendState,
   request: EncodedRequest,
   recordedAt: number,
 ): AppendOutcome {
@@ -54,6 +64,8 @@ export function applyAppend(
   }
   const failed = checkCondition(log, request.condition)
   if (failed !== undefined) return failed
+  const missing = missingProjections(inline, request)
+  if (missing.length > 0) return { ok: false, reason: 'projection-missing', projections: missing }
   return store(log, request, recordedAt)
 }
 
@@ -146,6 +158,21 @@ function checkCondition(
   if (rows.length === 0) return undefined
   const { position } = condition
   return { ok: false, reason: 'condition-failed', events: rows.map(decodeRow), position }
+}
+
+/** The registered ones that handle a type of the request and that its caller does not run. */
+function missingProjections(
+  inline: Layer<InlineProjection>,
+  { entries, inline: run = [] }: EncodedRequest,
+): InlineProjection[] {
+  const missing: InlineProjection[] = []
+  for (const projection of inline.values()) {
+    const { name, version, types } = projection
+    if (run.some((one) => one.name === name && one.version === version)) continue
+    if (!entries.some(({ events }) => events.some(({ type }) => types.includes(type)))) continue
+    missing.push(projection)
+  }
+  return missing
 }
 
 interface Placed {

@@ -21,20 +21,24 @@ export interface MemoryStream {
 }
 
 /**
- * The whole state of a memory store. A transaction works on a copy, and its commit puts the copy
- * in the place of the original, so there is nothing to undo.
+ * All events of a memory store. A transaction works on a copy, and its commit puts the copy in the
+ * place of the original, so there is nothing to undo.
  */
 export class MemoryLog {
   /** In position order. */
   rows: MemoryRow[] = []
   lastPosition = 0
   #streams = new Map<string, MemoryStream>()
+  /** Whether rows and streams are another log's still. */
+  #shares = false
 
+  /** Costs nothing until it is written to; the original must not change as long as it is used. */
   copy(): MemoryLog {
     const copy = new MemoryLog()
-    copy.rows = this.rows.slice()
+    copy.rows = this.rows
     copy.lastPosition = this.lastPosition
-    copy.#streams = new Map(this.#streams)
+    copy.#streams = this.#streams
+    copy.#shares = true
     return copy
   }
 
@@ -50,6 +54,7 @@ export class MemoryLog {
   writable(name: string): MemoryStream {
     const found = this.#streams.get(name)
     if (found?.owner === this) return found
+    this.#unshare()
     const fresh: MemoryStream = {
       name,
       version: found?.version ?? 0,
@@ -64,6 +69,7 @@ export class MemoryLog {
   }
 
   add(row: MemoryRow): void {
+    this.#unshare()
     const stream = this.writable(row.stream)
     stream.version = row.version
     stream.rows.push(row)
@@ -83,6 +89,13 @@ export class MemoryLog {
       this.rows = this.rows.filter((row) => !gone.has(row))
     }
     stream.firstVersion = Math.max(stream.firstVersion, before)
+  }
+
+  #unshare(): void {
+    if (!this.#shares) return
+    this.rows = this.rows.slice()
+    this.#streams = new Map(this.#streams)
+    this.#shares = false
   }
 
   /** Index of the first row with a position above `position`. */

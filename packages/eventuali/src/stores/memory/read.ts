@@ -1,3 +1,4 @@
+import { compareText } from '../../kernel/index.ts'
 import { categoryOf, decodeRow, isSystemType, type RecordedEvent } from '../../model/index.ts'
 import type { LogQuery, QueryItem, StreamQuery, StreamsQuery } from '../../ports/index.ts'
 import type { MemoryLog, MemoryRow } from './log.ts'
@@ -105,7 +106,7 @@ export async function* logPages(
   }
 }
 
-/** Names in the binary order of their UTF-8 text, which UTF-16 order is not for rare characters. */
+/** Names in the order of their code points. */
 export function selectNames(log: MemoryLog, query: StreamsQuery): string[] {
   const { prefix, category, after } = query
   return log
@@ -114,12 +115,8 @@ export function selectNames(log: MemoryLog, query: StreamsQuery): string[] {
       (name) =>
         (prefix === undefined || name.startsWith(prefix)) &&
         (category === undefined || categoryOf(name) === category) &&
-        (after === undefined || compareNames(name, after) > 0),
+        (after === undefined || compareText(name, after) > 0),
     )
-    .sort(compareNames)
+    .sort(compareText)
     .slice(0, query.limit)
-}
-
-function compareNames(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }

@@ -19,8 +19,11 @@ import type {
   AppendRequest,
   CallOptions,
   EventStore,
+  InlineProjection,
   LogPositions,
   LogQuery,
+  ModelReads,
+  RecordReads,
   StorageFault,
   StoreCapabilities,
   StoreTransaction,
@@ -30,7 +33,10 @@ import type {
 import { applyAppend, encodeRequest } from './append.ts'
 import { infoOf, MemoryLog, type MemoryStream } from './log.ts'
 import { manifest } from './manifest.ts'
+import { modelReads } from './models.ts'
 import { logPages, selectNames, streamPages } from './read.ts'
+import { ReadSide } from './read-side.ts'
+import { recordReads } from './records.ts'
 import { MemoryTransaction, runBounded } from './transaction.ts'
 import { WriterTurn } from './turn.ts'
 
@@ -66,10 +72,13 @@ class MemoryStore implements EventStore {
   readonly adapter = 'memory'
   readonly capabilities: StoreCapabilities = manifest.capabilities
   readonly incarnation: string
+  readonly records: RecordReads
+  readonly models: ModelReads
   readonly #clock: Clock
   readonly #turn: WriterTurn
   readonly #listeners = new Set<() => void>()
   readonly #inFlight = new Set<Promise<unknown>>()
+  readonly #side = new ReadSide()
   #log = new MemoryLog()
   #closed = false
 
@@ -77,6 +86,17 @@ class MemoryStore implements EventStore {
     this.#clock = clock
     this.#turn = new WriterTurn(clock)
     this.incarnation = incarnation
+    const open = (options: CallOptions = {}) => {
+      this.#assertUsable(options)
+      return this.#side
+    }
+    this.records = recordReads(open)
+    this.models = modelReads(open)
+  }
+
+  async inlineProjections(options: CallOptions = {}): Promise<readonly InlineProjection[]> {
+    this.#assertUsable(options)
+    return [...this.#side.inline.values()]
   }
 
   append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
@@ -84,7 +104,8 @@ class MemoryStore implements EventStore {
       const encoded = encodeRequest(request)
       await this.#turn.enter('append', options)
       try {
-        const outcome = applyAppend(this.#log, encoded, this.#clock.now())
+        const state = { log: this.#log, inline: this.#side.inline }
+        const outcome = applyAppend(state, encoded, this.#clock.now())
         if (outcome.ok) this.#notify()
         return outcome
       } finally {
@@ -100,13 +121,13 @@ class MemoryStore implements EventStore {
     return this.#track(async () => {
       const timeoutMs = options.timeoutMs ?? transactionTimeoutMsDefault
       await this.#turn.enter('transaction', { ...options, timeoutMs })
-      const draft = this.#log.copy()
-      const tx = new MemoryTransaction(draft, this.#clock)
+      const tx = new MemoryTransaction(this.#log, this.#side, this.#clock)
       try {
         const bounds = { clock: this.#clock, timeoutMs, signal: options.signal }
         const result = await runBounded(() => work(tx), bounds)
-        this.#log = draft
-        if (tx.changed) this.#notify()
+        const { lastPosition } = this.#log
+        this.#log = tx.commit()
+        if (this.#log.lastPosition > lastPosition) this.#notify()
         return result
       } finally {
         tx.end()

@@ -10,30 +10,48 @@ import type {
   AppendOutcome,
   AppendRequest,
   CallOptions,
+  InlineAccess,
   LogQuery,
+  ModelAccess,
+  RecordAccess,
   StoreTransaction,
   StreamQuery,
 } from '../../ports/index.ts'
 import { applyAppend, encodeRequest } from './append.ts'
 import { infoOf, type MemoryLog } from './log.ts'
+import { inlineAccess, modelAccess } from './models.ts'
 import { logPages, streamPages } from './read.ts'
+import { ReadSide } from './read-side.ts'
+import { recordAccess } from './records.ts'
 
-/** Works on a copy of the log that its owner puts in place at the commit. */
+/** Works on a draft of the state that its owner puts in place at the commit. */
 export class MemoryTransaction implements StoreTransaction {
   readonly sql: unknown = undefined
+  readonly records: RecordAccess
+  readonly models: ModelAccess
+  readonly inline: InlineAccess
   readonly #clock: Clock
-  readonly #draft: MemoryLog
+  #log: MemoryLog
+  #side: ReadSide
   #ended = false
-  #changed = false
 
-  constructor(draft: MemoryLog, clock: Clock) {
-    this.#draft = draft
+  constructor(log: MemoryLog, side: ReadSide, clock: Clock) {
+    this.#log = log.copy()
+    this.#side = new ReadSide(side)
     this.#clock = clock
+    const open = (options: CallOptions = {}) => {
+      this.#open(options)
+      return this.#side
+    }
+    this.records = recordAccess(open)
+    this.models = modelAccess(open)
+    this.inline = inlineAccess(open)
   }
 
-  /** Whether anything was appended. */
-  get changed(): boolean {
-    return this.#changed
+  /** Writes the draft's read side into the one below, and gives the log for its place. */
+  commit(): MemoryLog {
+    this.#side.merge()
+    return this.#log
   }
 
   /** A call that comes later would otherwise write into a log that others read. */
@@ -43,9 +61,34 @@ export class MemoryTransaction implements StoreTransaction {
 
   async append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
     const log = this.#open(options)
-    const outcome = applyAppend(log, encodeRequest(request), this.#clock.now())
-    if (outcome.ok) this.#changed = true
-    return outcome
+    const encoded = encodeRequest(request)
+    return applyAppend({ log, inline: this.#side.inline }, encoded, this.#clock.now())
+  }
+
+  async newestPosition(options: CallOptions = {}): Promise<number> {
+    return this.#open(options).lastPosition
+  }
+
+  /** A transaction is alone in the store already. */
+  async barrier(options: CallOptions = {}): Promise<void> {
+    this.#open(options)
+  }
+
+  async savepoint<T>(work: () => Promise<T>): Promise<T> {
+    const log = this.#open({})
+    const side = this.#side
+    this.#log = log.copy()
+    this.#side = new ReadSide(side)
+    try {
+      const result = await work()
+      this.#side.merge()
+      return result
+    } catch (error) {
+      this.#log = log
+      throw error
+    } finally {
+      this.#side = side
+    }
   }
 
   async *readStream(
@@ -79,7 +122,7 @@ export class MemoryTransaction implements StoreTransaction {
   #open(options: CallOptions): MemoryLog {
     if (this.#ended) throw new InvalidArgumentError('tx', 'was used after its transaction ended')
     options.signal?.throwIfAborted()
-    return this.#draft
+    return this.#log
   }
 }
 
