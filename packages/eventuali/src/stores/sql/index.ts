@@ -1,4 +1,13 @@
 export {
+  afterPrefix,
+  countStatement,
+  type DocumentDialect,
+  type DocumentStatement,
+  type DocumentType,
+  findStatement,
+  modelName,
+} from './document-query.ts'
+export {
   deferred,
   GroupCommit,
   type GroupCommitOptions,
