@@ -256,6 +256,7 @@ class CommandRunner {
       case 'condition-failed':
         return { reason: outcome.reason, events: outcome.events.map((event) => this.#show(event)) }
       case 'idempotency-conflict':
+      case 'projection-missing':
         return { reason: outcome.reason }
       default:
         return { ...outcome, stream: outcome.stream.slice(this.#unique.length) }

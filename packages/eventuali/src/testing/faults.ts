@@ -68,6 +68,7 @@ export function withFault(inner: EventStore, plan: FaultPlan): FaultyStore {
     stream: (next, name, options) => call(() => next.stream(name, options)),
     positions: (next, options) => call(() => next.positions(options)),
     transaction: (next, work, options) => call(() => next.transaction(work, options)),
+    readSide: (_name, run) => call(run),
   })
   return { store, fired: () => fired, calls: () => count }
 }

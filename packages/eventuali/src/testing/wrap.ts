@@ -4,12 +4,19 @@ import type {
   AppendRequest,
   CallOptions,
   EventStore,
+  InlineAccess,
+  InlineProjection,
   LogPositions,
   LogQuery,
+  ModelAccess,
+  ModelReads,
+  RecordAccess,
+  RecordReads,
   StoreTransaction,
   StreamAccess,
   StreamQuery,
 } from '../ports/index.ts'
+import { type Around, type PortHooks, wrapPort } from './wrap-port.ts'
 
 type Pages<T> = AsyncIterable<readonly T[]>
 
@@ -48,7 +55,31 @@ export interface StoreHooks {
     options: CallOptions | undefined,
   ): Promise<T>
   watch?(next: EventStore, listener: () => void): () => void
+  readonly records?: PortHooks<RecordAccess, RecordReads>
+  readonly models?: PortHooks<ModelAccess, ModelReads>
+  readonly inline?: PortHooks<InlineAccess>
+  inlineProjections?(
+    next: EventStore,
+    options: CallOptions | undefined,
+  ): Promise<readonly InlineProjection[]>
+  newestPosition?(next: StoreTransaction, options: CallOptions | undefined): Promise<number>
+  barrier?(next: StoreTransaction, options: CallOptions | undefined): Promise<void>
+  savepoint?<T>(next: StoreTransaction, work: () => Promise<T>): Promise<T>
+  /**
+   * Stands around each call on records, read models and inline projections, and around a
+   * transaction's `newestPosition`, `barrier` and `savepoint`.
+   */
+  readonly readSide?: Around
 }
+
+const recordReadNames = ['get', 'list'] as const
+const recordNames = [...recordReadNames, 'lock', 'write'] as const
+const modelReadNames = ['get', 'find', 'count', 'rows'] as const
+const modelWriteNames = ['create', 'drop', 'publish', 'unpublish', 'put', 'remove', 'lock'] as const
+const modelNames = [...modelReadNames, ...modelWriteNames] as const
+const inlineNames = ['list', 'register', 'unregister'] as const
+
+const straight: Around = (_call, run) => run()
 
 function wrapAccess(next: StreamAccess, hooks: StoreHooks): StreamAccess {
   return {
@@ -84,24 +115,35 @@ function wrapAccess(next: StreamAccess, hooks: StoreHooks): StreamAccess {
  * ```
  */
 export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
+  const around = hooks.readSide ?? straight
   const wrapTransaction = (tx: StoreTransaction): StoreTransaction => ({
     ...wrapAccess(tx, hooks),
     sql: tx.sql,
-    records: tx.records,
-    models: tx.models,
-    inline: tx.inline,
-    newestPosition: (options) => tx.newestPosition(options),
-    barrier: (options) => tx.barrier(options),
-    savepoint: (work) => tx.savepoint(work),
+    records: wrapPort(tx.records, 'records', recordNames, hooks.records, hooks.readSide),
+    models: wrapPort(tx.models, 'models', modelNames, hooks.models, hooks.readSide),
+    inline: wrapPort(tx.inline, 'inline', inlineNames, hooks.inline, hooks.readSide),
+    newestPosition: (options) =>
+      around(
+        'newestPosition',
+        () => hooks.newestPosition?.(tx, options) ?? tx.newestPosition(options),
+      ),
+    barrier: (options) =>
+      around('barrier', () => hooks.barrier?.(tx, options) ?? tx.barrier(options)),
+    savepoint: (work) =>
+      around('savepoint', () => hooks.savepoint?.(tx, work) ?? tx.savepoint(work)),
   })
   return {
     ...wrapAccess(store, hooks),
     adapter: store.adapter,
     capabilities: store.capabilities,
     incarnation: store.incarnation,
-    records: store.records,
-    models: store.models,
-    inlineProjections: (options) => store.inlineProjections(options),
+    records: wrapPort(store.records, 'records', recordReadNames, hooks.records, hooks.readSide),
+    models: wrapPort(store.models, 'models', modelReadNames, hooks.models, hooks.readSide),
+    inlineProjections: (options) =>
+      around(
+        'inlineProjections',
+        () => hooks.inlineProjections?.(store, options) ?? store.inlineProjections(options),
+      ),
     transaction: (work, options) => {
       const inner = (tx: StoreTransaction) => work(wrapTransaction(tx))
       return hooks.transaction?.(store, inner, options) ?? store.transaction(inner, options)

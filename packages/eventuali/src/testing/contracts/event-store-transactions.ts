@@ -11,23 +11,9 @@ import {
   makeEvents,
   refused,
   rejectsWith,
+  rolledBack,
   versions,
 } from './steps.ts'
-
-class RollBack extends Error {}
-
-/** Runs `work` in a transaction that is rolled back at its end. */
-async function rolledBack(
-  ctx: EventStoreContext,
-  work: (tx: StoreTransaction) => Promise<void>,
-): Promise<void> {
-  const failure = new RollBack('on purpose')
-  const run = ctx.store.transaction(async (tx) => {
-    await work(tx)
-    throw failure
-  })
-  await assert.rejects(run, (error: unknown) => error === failure)
-}
 
 /** Several steps in one transaction. */
 export const transactionCases: readonly ContractCase<EventStoreContext>[] = [
@@ -48,7 +34,7 @@ export const transactionCases: readonly ContractCase<EventStoreContext>[] = [
   law('transaction: a throw rolls everything back and comes out as it was', async (ctx) => {
     const [a, b] = [freshStream(), freshStream()]
     await ctx.append(a, 1)
-    await rolledBack(ctx, async (tx) => {
+    await rolledBack(ctx.store, async (tx) => {
       await ctx.on(tx).append(a, 2)
       await ctx.on(tx).append(b, [givenEvent('x')])
     })
@@ -80,7 +66,7 @@ export const transactionCases: readonly ContractCase<EventStoreContext>[] = [
     const stream = freshStream()
     // A store with one connection may let these wait until the transaction has ended.
     const outside: Promise<unknown[]>[] = []
-    await rolledBack(ctx, async (tx) => {
+    await rolledBack(ctx.store, async (tx) => {
       await ctx.on(tx).append(stream, 2)
       outside.push(ctx.read(stream), ctx.log())
       await pause(20)
@@ -134,7 +120,7 @@ export const transactionCases: readonly ContractCase<EventStoreContext>[] = [
     }
     const heads = await Promise.all([a, b, c].map((stream) => ctx.head(stream)))
     const log = await ctx.log()
-    await rolledBack(ctx, async (tx) => {
+    await rolledBack(ctx.store, async (tx) => {
       const steps = ctx.on(tx)
       await steps.change(a, { kind: 'archive' })
       await steps.change(b, { kind: 'truncate', before: 3 })
@@ -181,7 +167,7 @@ export const transactionCases: readonly ContractCase<EventStoreContext>[] = [
   law('transaction: a failing one does not touch appends beside it', async (ctx) => {
     const streams = counting(20).map(() => freshStream())
     const failing = counting(4).map(() =>
-      rolledBack(ctx, async (tx) => void (await ctx.on(tx).append(freshStream(), 1))),
+      rolledBack(ctx.store, async (tx) => void (await ctx.on(tx).append(freshStream(), 1))),
     )
     const plain = streams.map((stream) => ctx.append(stream, 1))
     await Promise.all([...failing, ...plain])

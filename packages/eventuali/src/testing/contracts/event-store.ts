@@ -4,13 +4,20 @@ import { appendCases } from './event-store-append.ts'
 import { conditionCases } from './event-store-conditions.ts'
 import { dataCases } from './event-store-data.ts'
 import { expectedVersionCases } from './event-store-expected.ts'
+import { findCases } from './event-store-find.ts'
 import { handleCases } from './event-store-handles.ts'
 import { idempotencyCases } from './event-store-idempotency.ts'
+import { inlineCases } from './event-store-inline.ts'
 import { isolationCases } from './event-store-isolation.ts'
 import { lifecycleCases } from './event-store-lifecycle.ts'
 import { logCases } from './event-store-log.ts'
+import { modelCases } from './event-store-models.ts'
 import { orderCases } from './event-store-order.ts'
+import { recordRaceCases } from './event-store-record-races.ts'
+import { recordCases } from './event-store-records.ts'
+import { savepointAndBarrierCases } from './event-store-savepoints.ts'
 import { streamCases } from './event-store-streams.ts'
+import { modelTableCases } from './event-store-tables.ts'
 import { transactionCases } from './event-store-transactions.ts'
 import { withinCases } from './event-store-within.ts'
 
@@ -40,4 +47,11 @@ export const eventStoreContract: Contract<EventStoreContext> = defineContract('e
   ...dataCases,
   ...isolationCases,
   ...handleCases,
+  ...recordCases,
+  ...recordRaceCases,
+  ...modelTableCases,
+  ...modelCases,
+  ...findCases,
+  ...inlineCases,
+  ...savepointAndBarrierCases,
 ])

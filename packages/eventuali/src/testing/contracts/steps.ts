@@ -7,8 +7,10 @@ import type {
   AppendedEntry,
   AppendOutcome,
   CallOptions,
+  EventStore,
   LogQuery,
   NewEvent,
+  StoreTransaction,
   StreamAccess,
   StreamChange,
   StreamQuery,
@@ -202,4 +204,19 @@ export function assertGrowing(values: readonly number[], what: string): void {
     const [a, b] = [values[i - 1] as number, values[i] as number]
     assert.ok(a < b, `${what} do not grow: ${a} before ${b}`)
   }
+}
+
+class RollBack extends Error {}
+
+/** Runs `work` in a transaction that is rolled back at its end. */
+export async function rolledBack(
+  store: EventStore,
+  work: (tx: StoreTransaction) => Promise<void>,
+): Promise<void> {
+  const failure = new RollBack('on purpose')
+  const run = store.transaction(async (tx) => {
+    await work(tx)
+    throw failure
+  })
+  await assert.rejects(run, (error: unknown) => error === failure)
 }

@@ -9,6 +9,7 @@ import type {
 } from '../../ports/index.ts'
 import { wrapStore } from '../wrap.ts'
 import type { StoreMutant } from './mutant.ts'
+import { unboundTransaction } from './unbound.ts'
 
 /** Positions as a store gives them out that takes `max(position) + 1`. */
 class ReusedPositions {
@@ -202,15 +203,7 @@ export const stateMutants: readonly StoreMutant[] = [
     caughtBy: 'transaction: a throw rolls everything back and comes out as it was',
     wrap: (store) =>
       wrapStore(store, {
-        transaction: (next, work) =>
-          work({
-            append: (request) => next.append(request),
-            readStream: (query) => next.readStream(query),
-            readLog: (query) => next.readLog(query),
-            eventById: (stream, id) => next.eventById(stream, id),
-            stream: (name) => next.stream(name),
-            sql: undefined,
-          }),
+        transaction: (next, work) => work(unboundTransaction(next)),
       }),
   },
   {
