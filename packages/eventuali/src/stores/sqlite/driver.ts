@@ -6,7 +6,10 @@ export type SqlRow = readonly SqlValue[]
 
 /** The little that both drivers' statements have in common; rows are arrays. */
 export interface SqlStatement {
-  run(...values: readonly SqlValue[]): { readonly lastInsertRowid: number | bigint }
+  run(...values: readonly SqlValue[]): {
+    readonly lastInsertRowid: number | bigint
+    readonly changes: number | bigint
+  }
   get(...values: readonly SqlValue[]): SqlRow | undefined
   all(...values: readonly SqlValue[]): readonly SqlRow[]
   iterate(...values: readonly SqlValue[]): IterableIterator<SqlRow>

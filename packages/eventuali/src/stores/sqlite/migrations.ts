@@ -7,6 +7,9 @@ import type { SqlConnection } from './driver.ts'
  *
  * `flags`: 1 the caller gave the id, 4 the event is large. `codec`: 0 is JSON text.
  * `state`: 0 active, 1 archived, 2 deleted. Times are milliseconds since the epoch.
+ *
+ * Step 2 is the read side: its records, and the inline projections that writers must run, with
+ * those that the append under way runs (never a row outside of a transaction).
  */
 const steps: readonly string[] = [
   `
@@ -60,6 +63,35 @@ const steps: readonly string[] = [
     FROM eventuali_events e
     JOIN eventuali_streams s ON s.id = e.stream_id
     JOIN eventuali_types t ON t.id = e.type_id;
+  `,
+  `
+  CREATE TABLE eventuali_records (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    state TEXT,
+    due REAL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
+  ) STRICT;
+  CREATE INDEX eventuali_records_due ON eventuali_records (kind, due, key) WHERE due IS NOT NULL;
+  CREATE INDEX eventuali_records_state ON eventuali_records (kind, state, key)
+    WHERE state IS NOT NULL;
+  CREATE TABLE eventuali_inline (
+    name TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    types TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE eventuali_inline_types (
+    type_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (type_id, name)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE eventuali_inline_admitted (
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (name, version)
+  ) STRICT, WITHOUT ROWID;
   `,
 ]
 

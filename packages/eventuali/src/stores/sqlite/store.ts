@@ -10,8 +10,11 @@ import type {
   AppendRequest,
   CallOptions,
   EventStore,
+  InlineProjection,
   LogPositions,
   LogQuery,
+  ModelReads,
+  RecordReads,
   StorageFault,
   StoreCapabilities,
   StoreTransaction,
@@ -22,10 +25,13 @@ import { prepareRequest } from './append.ts'
 import { type Patience, whenFree } from './busy.ts'
 import { type Database, diskIsFull, type Profile, readSettings } from './database.ts'
 import { findFaults } from './faults.ts'
+import { inlineOf } from './inline.ts'
 import { manifest, withinReason } from './manifest.ts'
+import { SqliteModelReads } from './models.ts'
 import type { Names } from './names.ts'
 import type { ReadAccess } from './reads.ts'
 import { eventByIdOf, logPages, streamOf, streamPages, streamsPages } from './reads.ts'
+import { SqliteRecordReads } from './records.ts'
 import type { Session } from './session.ts'
 import { failureKind, storageError } from './sqlite-errors.ts'
 import { runBounded, SqliteTransaction } from './transaction.ts'
@@ -51,6 +57,8 @@ export class SqliteStore implements EventStore, ReadAccess {
   readonly adapter = 'sqlite'
   readonly capabilities: StoreCapabilities
   readonly incarnation: string
+  readonly records: RecordReads = new SqliteRecordReads(this)
+  readonly models: ModelReads = new SqliteModelReads(this)
   readonly #parts: StoreParts
   readonly #reader: Session
   readonly #writer: Writer | undefined
@@ -96,7 +104,7 @@ export class SqliteStore implements EventStore, ReadAccess {
       await writer.beginWhenFree(deadline)
       const session = writer.session()
       const { full } = writer
-      const tx = new SqliteTransaction({ ...this.#parts, session, names, full })
+      const tx = new SqliteTransaction({ ...this.#parts, session, names, full, locked: true })
       let result: T
       try {
         const left = Math.max(1, Math.ceil(deadline.leftMs()))
@@ -124,7 +132,8 @@ export class SqliteStore implements EventStore, ReadAccess {
       throw new CapabilityError('sqlite', 'such transaction', withinReason)
     }
     const { names } = this.#parts
-    return new SqliteTransaction({ ...this.#parts, session, names, full: writer.full })
+    const { full } = writer
+    return new SqliteTransaction({ ...this.#parts, session, names, full, locked: false })
   }
 
   readStream(
@@ -148,6 +157,10 @@ export class SqliteStore implements EventStore, ReadAccess {
 
   stream(name: string, options: CallOptions = {}): Promise<StreamInfo | undefined> {
     return this.run((session) => streamOf(session, name), options)
+  }
+
+  inlineProjections(options: CallOptions = {}): Promise<readonly InlineProjection[]> {
+    return this.run(inlineOf, options)
   }
 
   async positions(options: CallOptions = {}): Promise<LogPositions> {

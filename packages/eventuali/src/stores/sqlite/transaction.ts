@@ -10,17 +10,32 @@ import type {
   AppendOutcome,
   AppendRequest,
   CallOptions,
+  InlineAccess,
   LogQuery,
+  ModelAccess,
+  RecordAccess,
   StoreTransaction,
   StreamQuery,
 } from '../../ports/index.ts'
+import type { WriteAccess } from './access.ts'
 import { AppendUnit, prepareRequest } from './append.ts'
 import { type Patience, whenFree } from './busy.ts'
+import {
+  admitInline,
+  dismissInline,
+  inlineRefusal,
+  isInlineRefusal,
+  SqliteInline,
+} from './inline.ts'
+import { SqliteModels } from './models.ts'
 import { Names } from './names.ts'
-import { eventByIdOf, logPages, type ReadAccess, streamOf, streamPages } from './reads.ts'
+import { eventByIdOf, logPages, streamOf, streamPages } from './reads.ts'
+import { SqliteRecords } from './records.ts'
 import type { Session } from './session.ts'
 import { storageError } from './sqlite-errors.ts'
 import { deadlineOf } from './writer.ts'
+
+const takeLock = 'UPDATE eventuali_head SET last_position = last_position WHERE only_row = 1'
 
 export interface TransactionParts extends Patience {
   readonly session: Session
@@ -28,13 +43,18 @@ export interface TransactionParts extends Patience {
   readonly names: Names
   readonly full: () => boolean
   readonly timeoutMs: number | undefined
+  /** Whether the transaction was begun with the write lock; a caller's own may not be. */
+  readonly locked: boolean
 }
 
 /**
  * Works on a connection whose transaction is open, the store's or the caller's own. Each append is
  * a savepoint: one that fails leaves nothing behind.
  */
-export class SqliteTransaction implements StoreTransaction, ReadAccess {
+export class SqliteTransaction implements StoreTransaction, WriteAccess {
+  readonly records: RecordAccess = new SqliteRecords(this)
+  readonly models: ModelAccess = new SqliteModels(this)
+  readonly inline: InlineAccess = new SqliteInline(this)
   readonly #parts: TransactionParts
   #ended = false
   #stored = false
@@ -69,28 +89,26 @@ export class SqliteTransaction implements StoreTransaction, ReadAccess {
   }
 
   async append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
-    const parts = this.#parts
-    const deadline = deadlineOf(parts, { timeoutMs: parts.timeoutMs, ...options })
-    const prepared = prepareRequest(request, deadline)
-    return whenFree(parts, deadline, () => {
-      const session = this.#open(options)
+    const { names, clock } = this.#parts
+    const prepared = prepareRequest(request, deadlineOf(this.#parts, options))
+    const work = (session: Session): AppendOutcome => {
       session.prepare('SAVEPOINT eventuali_append').run()
       try {
-        // The caller's own transaction may not have the lock yet; reads before it would be stale.
-        session.prepare('UPDATE eventuali_head SET last_position = last_position').run()
-        const unit = new AppendUnit(session, parts.names, parts.clock.now())
+        admitInline(session, request.inline)
+        const unit = new AppendUnit(session, names, clock.now())
         const outcome = unit.append(prepared)
         unit.flush()
+        dismissInline(session, request.inline)
         session.prepare('RELEASE eventuali_append').run()
         if (unit.stored) this.#stored = true
         return outcome
       } catch (error) {
-        this.#undo(session)
+        this.#undo(session, 'eventuali_append')
+        if (isInlineRefusal(error)) return inlineRefusal(session, request)
         throw error
       }
-    }).catch((error: unknown) => {
-      throw storageError('append', error, parts.full)
-    })
+    }
+    return this.write('append', work, options)
   }
 
   readStream(
@@ -126,10 +144,48 @@ export class SqliteTransaction implements StoreTransaction, ReadAccess {
     }
   }
 
-  #undo(session: Session): void {
+  async write<T>(what: string, work: (session: Session) => T, options: CallOptions): Promise<T> {
+    const parts = this.#parts
+    const deadline = deadlineOf(parts, { timeoutMs: parts.timeoutMs, ...options })
     try {
-      session.prepare('ROLLBACK TO eventuali_append').run()
-      session.prepare('RELEASE eventuali_append').run()
+      return await whenFree(parts, deadline, () => {
+        const session = this.#open(options)
+        // A caller's own transaction may not have the lock yet; reads before it would be stale.
+        if (!parts.locked) session.prepare(takeLock).run()
+        return work(session)
+      })
+    } catch (error) {
+      throw storageError(what, error, parts.full)
+    }
+  }
+
+  newestPosition(options: CallOptions = {}): Promise<number> {
+    return this.run((session) => Number(session.sql.lastPosition.get()?.[0]), options)
+  }
+
+  barrier(options: CallOptions = {}): Promise<void> {
+    // Who has the write lock is alone.
+    return this.write('barrier', () => {}, options)
+  }
+
+  async savepoint<T>(work: () => Promise<T>): Promise<T> {
+    const exec = (sql: string) => this.write('savepoint', (s) => s.connection.exec(sql), {})
+    await exec('SAVEPOINT eventuali_part')
+    let result: T
+    try {
+      result = await work()
+    } catch (error) {
+      // After the end the connection is somebody else's.
+      if (!this.#ended) this.#undo(this.#parts.session, 'eventuali_part')
+      throw error
+    }
+    await exec('RELEASE eventuali_part')
+    return result
+  }
+
+  #undo(session: Session, savepoint: string): void {
+    try {
+      session.connection.exec(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`)
     } catch (error) {
       this.#failure = error
     }

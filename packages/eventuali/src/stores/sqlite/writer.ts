@@ -8,6 +8,7 @@ import { type Patience, pause } from './busy.ts'
 import { assertDurability, diskIsFull, type Profile } from './database.ts'
 import type { SqlConnection } from './driver.ts'
 import { HeadCache } from './heads.ts'
+import { inlineRefusal, isInlineRefusal } from './inline.ts'
 import type { Names } from './names.ts'
 import { Session } from './session.ts'
 import { commitError, failureKind, mayBeOneRequest, storageError } from './sqlite-errors.ts'
@@ -167,13 +168,25 @@ export class Writer {
       outcomes = requests.map((request) => unit.append(request))
       unit.flush()
     } catch (error) {
+      const refusal = requests.length === 1 ? this.#refusal(requests, error) : undefined
       this.#rollback(error)
+      if (refusal !== undefined) return [refusal]
       throw storageError('append', error, this.full)
     }
     this.commit()
     unit.promote()
     if (unit.stored) onStored()
     return outcomes
+  }
+
+  /** What the guard of inline projections said to a lone request, read before the roll back. */
+  #refusal(requests: readonly PreparedRequest[], error: unknown): AppendOutcome | undefined {
+    if (!isInlineRefusal(error)) return undefined
+    try {
+      return requests.map((request) => inlineRefusal(this.#session, request))[0]
+    } catch {
+      return undefined
+    }
   }
 
   async #commitWhenFree(
