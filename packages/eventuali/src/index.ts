@@ -87,6 +87,7 @@ export {
   RecordConflictError,
   type RecordedEvent,
   type RecordedOf,
+  ReplayTargetError,
   reject,
   SchemaTooNewError,
   SqliteUnsafeError,
@@ -116,6 +117,17 @@ export {
   type ImportProgress,
   type ImportResult,
   importEvents,
+  type ReplayBatchHandler,
+  type ReplayContext,
+  type ReplayCounts,
+  type ReplayFilter,
+  type ReplayFrom,
+  type ReplayInto,
+  type ReplayOptions,
+  type ReplayProgress,
+  type ReplayResult,
+  type ReplayStoreTarget,
+  replay,
 } from './pipelines/index.ts'
 export type { LogPositions, PositionBlocker, StoreCapabilities } from './ports/index.ts'
 export {

@@ -145,6 +145,7 @@ export {
 } from './names.ts'
 export { ProjectionMissingError, RecordConflictError } from './read-side-errors.ts'
 export { reject } from './reject.ts'
+export { ReplayTargetError } from './replay-errors.ts'
 export {
   type EventSchema,
   type SchemaInput,

@@ -6,4 +6,17 @@ export {
   importEvents,
 } from './import-events.ts'
 export { lineBytesMax, type SkippedLine } from './import-lines.ts'
+export { replay } from './replay.ts'
+export type {
+  ReplayBatchHandler,
+  ReplayContext,
+  ReplayCounts,
+  ReplayFilter,
+  ReplayFrom,
+  ReplayInto,
+  ReplayOptions,
+  ReplayProgress,
+  ReplayResult,
+  ReplayStoreTarget,
+} from './replay-options.ts'
 export type { ImportSource } from './source.ts'

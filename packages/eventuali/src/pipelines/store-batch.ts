@@ -19,7 +19,8 @@ export interface StoredCounts {
   readonly duplicates: number
 }
 
-const retryPolicy = { retryCountMax: 6, firstDelayMs: 50, delayMaxMs: 2000 }
+/** For appends to a storage that is busy or out of reach for a moment. */
+export const storageRetryPolicy = { retryCountMax: 6, firstDelayMs: 50, delayMaxMs: 2000 }
 
 // Two importers of one source may pass each other; each round finds more of it known.
 const SPLIT_ROUND_MAX = 8
@@ -59,7 +60,7 @@ async function appendItems(
   const request = { entries: entriesOf(items) }
   // Every event has an id, so a second try of an append whose fate is unknown stores nothing twice.
   return retry(() => target.append(request), {
-    policy: retryPolicy,
+    policy: storageRetryPolicy,
     retryable: (error) =>
       isEventualiError(error) && (error.retryable || error.code === 'OUTCOME_UNKNOWN'),
     ...sources,
@@ -84,7 +85,7 @@ function entriesOf(items: readonly ImportItem[]): AppendEntry[] {
 }
 
 /** The items that the store does not have, each once. */
-async function unknownItems(
+export async function unknownItems(
   target: ImportTarget,
   items: readonly ImportItem[],
 ): Promise<readonly ImportItem[]> {

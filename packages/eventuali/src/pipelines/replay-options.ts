@@ -1,0 +1,220 @@
+import type { Clock, Random } from '../kernel/index.ts'
+import {
+  assertStreamName,
+  categoryOf,
+  InvalidArgumentError,
+  type RecordedEvent,
+} from '../model/index.ts'
+import type { EventStore, StoreTransaction } from '../ports/index.ts'
+import type { PortOrStore } from './port-or-store.ts'
+
+/** Where a replay begins. */
+export type ReplayFrom =
+  /** Positions above this one; 0 is the beginning of the log. */
+  | { readonly position: number }
+  /** Events not before this moment, by their own time unless `by` says otherwise. */
+  | { readonly time: Date; readonly by?: 'time' | 'recordedAt' | undefined }
+  /** One stream, from this version on. */
+  | { readonly stream: string; readonly version?: number | undefined }
+
+/** Which events are replayed. Filters are joined by AND; values of one by OR, tags by AND. */
+export interface ReplayFilter {
+  readonly types?: readonly string[] | undefined
+  /** Not together with `from: { stream }`. */
+  readonly categories?: readonly string[] | undefined
+  readonly tags?: readonly string[] | undefined
+  /** Events of archived streams too; always so into another store and from one stream. */
+  readonly includeArchived?: boolean | undefined
+}
+
+/** What a handler gets beside the events. */
+export interface ReplayContext {
+  /** Aborted when the replay is to stop. */
+  readonly signal: AbortSignal | undefined
+  /** Position of the (last) event at hand. */
+  readonly position: number
+  /** The transaction that the checkpoint is written in, when the handler asked for one. */
+  readonly tx?: StoreTransaction | undefined
+}
+
+/** Gets many events at once. */
+export interface ReplayBatchHandler {
+  readonly batch: (events: readonly RecordedEvent[], context: ReplayContext) => unknown
+  /** Events in one call, at most; 1,000 when left out. */
+  readonly maxBatch?: number | undefined
+  /**
+   * Each call runs in a transaction of the replayed store (`context.tx`), together with the
+   * checkpoint: what the handler writes there takes effect exactly once.
+   */
+  readonly transactional?: boolean | undefined
+}
+
+/** Another store. Ids, order, times, metadata and tags are kept. */
+export interface ReplayStoreTarget {
+  readonly store: PortOrStore<EventStore>
+  /**
+   * `keep` (default): every event gets the version that it has in the source, and streams are
+   * archived as they are there; ReplayTargetError where that cannot be. `renumber`: the target
+   * counts by itself, so a part of a stream may be replayed; the store's own events (`$archived`,
+   * …) are left out.
+   */
+  readonly versions?: 'keep' | 'renumber' | undefined
+}
+
+/** Where events go. */
+export type ReplayInto =
+  | ((event: RecordedEvent, context: ReplayContext) => unknown)
+  | ReplayBatchHandler
+  | ReplayStoreTarget
+
+/** How far a replay has come. */
+export interface ReplayProgress {
+  /** Events handed over by this run. */
+  readonly done: number
+  /** Events of this run altogether, where that is known beforehand: of one unfiltered stream. */
+  readonly total?: number | undefined
+  readonly position: number
+  /** Milliseconds left, by the speed so far; undefined until there is one. */
+  readonly etaMs: number | undefined
+}
+
+/** Options of a replay. */
+export interface ReplayOptions {
+  /** The beginning of the log when left out. */
+  readonly from?: ReplayFrom | undefined
+  readonly filter?: ReplayFilter | undefined
+  /** The last position, inclusive; the safe position at the start when left out. */
+  readonly upTo?: number | undefined
+  /** May be left out of a dry run. */
+  readonly into?: ReplayInto | undefined
+  /** Events in a second, at most. */
+  readonly ratePerSecond?: number | undefined
+  /** Reads and counts, hands nothing over and changes nothing. */
+  readonly dryRun?: boolean | undefined
+  /** Called after each batch. */
+  readonly onProgress?: ((progress: ReplayProgress) => void) | undefined
+  /**
+   * Keeps a durable checkpoint under this name: the next replay of the name goes on behind it,
+   * after a stop, a crash, or to take what has come since. Kept in the store that is replayed, or
+   * in the target store.
+   */
+  readonly resume?: { readonly name: string } | undefined
+  /** Ends the replay after the batch in hand; the result says `stopped`. */
+  readonly signal?: AbortSignal | undefined
+  /** Milliseconds for one transaction; 30,000 when left out. */
+  readonly timeoutMs?: number | undefined
+  /** From a stored event to what a handler sees; as it is stored when left out. */
+  readonly decode?: ((event: RecordedEvent) => RecordedEvent) | undefined
+  /** For repeatable runs: the source of time. */
+  readonly clock?: Clock | undefined
+  /** For repeatable runs: the source of chance. */
+  readonly random?: Random | undefined
+}
+
+/** What a dry run would hand over. */
+export interface ReplayCounts {
+  readonly types: Readonly<Record<string, number>>
+  readonly categories: Readonly<Record<string, number>>
+}
+
+/** What a replay did. */
+export interface ReplayResult {
+  /** Events handed over (in a dry run: counted) by this run. */
+  readonly events: number
+  /** Of these, events that the target store had already. */
+  readonly duplicates?: number | undefined
+  /** Everything at or below it is done. */
+  readonly position: number
+  readonly seconds: number
+  /** True when the signal ended it early. */
+  readonly stopped?: boolean | undefined
+  /** Of a dry run. */
+  readonly counts?: ReplayCounts | undefined
+}
+
+/** Counts events by type and by category of their streams. */
+export class ReplayTally {
+  readonly #types = new Map<string, number>()
+  readonly #categories = new Map<string, number>()
+
+  add(events: readonly RecordedEvent[]): void {
+    for (const { type, stream } of events) {
+      const category = categoryOf(stream)
+      this.#types.set(type, (this.#types.get(type) ?? 0) + 1)
+      this.#categories.set(category, (this.#categories.get(category) ?? 0) + 1)
+    }
+  }
+
+  counts(): ReplayCounts {
+    const object = (counts: ReadonlyMap<string, number>) => Object.fromEntries([...counts].sort())
+    return { types: object(this.#types), categories: object(this.#categories) }
+  }
+}
+
+const RATE_LIMIT = 10_000_000
+const BATCH_COUNT_DEFAULT = 1000
+const BATCH_COUNT_LIMIT = 10_000
+/** A limited rate is kept over a tenth of a second, so that it is no sequence of bursts. */
+const BATCHES_PER_SECOND = 10
+const NAME_LENGTH_MAX = 200
+
+function refuse(argument: string, what: string): never {
+  throw new InvalidArgumentError(argument, what)
+}
+
+function assertInteger(argument: string, value: unknown, least: number): void {
+  if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= least)) return
+  refuse(argument, `must be an integer of ${least} or more`)
+}
+
+function assertFrom(from: ReplayFrom, filter: ReplayFilter): void {
+  if ('stream' in from) {
+    assertStreamName(from.stream)
+    assertInteger('from.version', from.version, 1)
+    if (filter.categories !== undefined) refuse('categories', 'cannot be joined with from.stream')
+  } else if ('time' in from) {
+    const { time, by = 'time' } = from
+    if (!(time instanceof Date) || Number.isNaN(time.getTime())) {
+      refuse('from.time', 'must be a valid Date')
+    }
+    if (by !== 'time' && by !== 'recordedAt') refuse('from.by', 'must be time or recordedAt')
+  } else {
+    assertInteger('from.position', from.position ?? null, 0)
+  }
+}
+
+function assertTexts(argument: string, value: unknown): void {
+  if (value === undefined) return
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return
+  refuse(argument, 'must be an array of strings')
+}
+
+/** Checks the options of a replay. Throws InvalidArgumentError, InvalidNameError. */
+export function assertReplayOptions(options: ReplayOptions): void {
+  const { from = { position: 0 }, filter = {}, upTo, into, ratePerSecond, resume } = options
+  assertFrom(from, filter)
+  for (const name of ['types', 'categories', 'tags'] as const) assertTexts(name, filter[name])
+  assertInteger('upTo', upTo, 0)
+  if (into === undefined && options.dryRun !== true) {
+    refuse('into', 'must be a handler, { batch } or { store }; only a dry run goes without')
+  }
+  if (ratePerSecond !== undefined && !(ratePerSecond > 0 && ratePerSecond <= RATE_LIMIT)) {
+    refuse('ratePerSecond', `must be a number above 0, at most ${RATE_LIMIT}`)
+  }
+  if (resume === undefined) return
+  const { name } = resume
+  if (typeof name !== 'string' || name === '' || name.length > NAME_LENGTH_MAX) {
+    refuse('resume.name', `must be a text of 1 to ${NAME_LENGTH_MAX} characters`)
+  }
+}
+
+/** Events that are read and handed over at once. */
+export function replayBatchCount({ into, ratePerSecond }: ReplayOptions): number {
+  const given = typeof into === 'object' && 'batch' in into ? into.maxBatch : undefined
+  const count = given ?? BATCH_COUNT_DEFAULT
+  if (!Number.isSafeInteger(count) || count < 1 || count > BATCH_COUNT_LIMIT) {
+    refuse('maxBatch', `must be an integer from 1 to ${BATCH_COUNT_LIMIT}`)
+  }
+  if (ratePerSecond === undefined) return count
+  return Math.min(count, Math.max(1, Math.floor(ratePerSecond / BATCHES_PER_SECOND)))
+}
