@@ -28,9 +28,11 @@ import {
   isInterference,
   isLockTimeout,
   isRequestFault,
+  missingInline,
   sqlStateOf,
   storageFailure,
 } from './failures.ts'
+import { appendWithinText, inlineValue, missingOf, projectionMissing } from './inline.ts'
 import { Lanes } from './lanes.ts'
 import type { LockKeys } from './lock-keys.ts'
 import { decideKnown, type KnownRows, readVerdicts, repeatedId, type Verdict } from './outcomes.ts'
@@ -73,6 +75,7 @@ export interface AppenderOptions {
 export class Appender {
   readonly #options: AppenderOptions
   readonly #append: Statement
+  readonly #appendWithin: Statement
   readonly #tagsOf: Statement
   readonly #group: GroupCommit<PreparedAppend, AppendOutcome>
   readonly #lanes: Lanes
@@ -83,6 +86,7 @@ export class Appender {
     this.#options = options
     const { schema, clock, limits, groupCountMax } = options
     this.#append = statement(appendStatementText(schema))
+    this.#appendWithin = statement(appendWithinText(schema))
     this.#tagsOf = statement(
       `SELECT DISTINCT e.tags FROM ${schema}.streams s JOIN ${schema}.events e ON e.stream = s.id
        WHERE s.name = $1 AND e.version < $2::bigint AND e.tags IS NOT NULL`,
@@ -132,7 +136,9 @@ export class Appender {
     const dropHashes = await this.#dropHashes(request, run)
     const leftMs = Math.min(deadline.leftMs(), this.#options.timeoutMs)
     const values = this.#values([prepared], Math.max(1, Math.floor(leftMs)), now, dropHashes)
-    const [row] = await run(this.#append, values)
+    const [row] = await run(this.#appendWithin, [...values, inlineValue(request)])
+    const missing = missingOf(row)
+    if (missing !== undefined) return missing
     const [verdict] = readVerdicts(row ?? [], [prepared], now)
     if (verdict?.kind === 'known') {
       const rows = await this.#options.settling.knownRows([prepared], 'index', run, deadline)
@@ -279,6 +285,8 @@ export class Appender {
       if (verdicts.some((v) => v.kind === 'done' && v.outcome.ok)) this.#options.onStored()
       return verdicts
     } catch (error) {
+      const missing = requests.length === 1 ? missingInline(error) : undefined
+      if (missing !== undefined) return [{ kind: 'done', outcome: projectionMissing(missing) }]
       if (!isConnectionLoss(error)) throw error
       broken = true
       lost = error

@@ -51,6 +51,36 @@ export function isLockTimeout(error: unknown): boolean {
   return sqlStateOf(error) === '55P03'
 }
 
+/** The server's report, also when it is wrapped in an error of the library. */
+function reported(error: unknown): unknown {
+  return isEventualiError(error) ? error.cause : error
+}
+
+/** What the server reported says of its place, when it is the report of this SQLSTATE. */
+function detailOf(error: unknown, state: string): string | undefined {
+  const report = reported(error)
+  if (sqlStateOf(report) !== state) return undefined
+  const { detail } = report as { readonly detail?: unknown }
+  return typeof detail === 'string' ? detail : undefined
+}
+
+/** Which of the written records was at another revision, counted from 1. */
+export function recordConflictAt(error: unknown): number | undefined {
+  const detail = detailOf(error, 'EV002')
+  return detail === undefined ? undefined : Number(detail)
+}
+
+/** The inline projections, as JSON text, that an append was refused for. */
+export function missingInline(error: unknown): string | undefined {
+  return detailOf(error, 'EV001')
+}
+
+/** A table, or a column that every table of documents has, is not there. */
+export function isTableMissing(error: unknown): boolean {
+  const state = sqlStateOf(reported(error))
+  return state === '42P01' || state === '42703'
+}
+
 /** Another transaction came between; the same statement may succeed now. Nothing was stored. */
 export function isInterference(error: unknown): boolean {
   const state = sqlStateOf(error)
@@ -79,6 +109,8 @@ export function storageFailure(what: string, waitedMs: number, error: unknown): 
       return new OperationTimeoutError(what, Math.round(waitedMs))
     case '40001':
     case '40P01':
+    // The guard of inline projections came in a moment ago; a new attempt is refused in order.
+    case 'EV001':
       return new StorageBusyError(waitedMs, { cause: error })
     default:
       return new StorageError(what, { cause: error })

@@ -3,6 +3,7 @@ import { SchemaTooNewError, StorageError } from '../../model/index.ts'
 import { appendFunctionV1 } from './append-v1.ts'
 import { type Connections, type Row, type Session, statement } from './connections.ts'
 import { tablesV1 } from './schema-v1.ts'
+import { readSideV2 } from './schema-v2.ts'
 
 /** One step of the schema. Frozen once released; the next change is the next number. */
 interface Migration {
@@ -12,6 +13,7 @@ interface Migration {
 
 const migrations: readonly Migration[] = [
   { version: 1, sql: (schema) => tablesV1(schema) + appendFunctionV1(schema) },
+  { version: 2, sql: readSideV2 },
 ]
 
 /** The newest schema this library knows. */

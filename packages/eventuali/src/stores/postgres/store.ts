@@ -17,24 +17,31 @@ import type {
   AppendRequest,
   CallOptions,
   EventStore,
+  InlineProjection,
   LogPositions,
   LogQuery,
+  ModelReads,
+  RecordReads,
   StorageFault,
   StoreTransaction,
   StreamQuery,
   StreamsQuery,
 } from '../../ports/index.ts'
 import type { GroupLimits } from '../sql/index.ts'
+import { Access } from './access.ts'
 import { Appender } from './append.ts'
 import { bounded, Connections, statement } from './connections.ts'
 import { asClient, type DriverPool, loadDriver } from './driver.ts'
 import { LostConnection, storageFailure } from './failures.ts'
 import { findFaults } from './faults.ts'
+import { PostgresInline } from './inline.ts'
 import { LockKeys } from './lock-keys.ts'
 import { manifest } from './manifest.ts'
 import { migrate } from './migrations.ts'
+import { PostgresModelReads } from './models.ts'
 import { Notifications } from './notifications.ts'
 import { Reads } from './reads.ts'
+import { PostgresRecordReads } from './records.ts'
 import { SafePosition } from './safe-position.ts'
 import { Settling } from './settle.ts'
 import { joinTransaction, runTransaction, type TransactionContext } from './transaction.ts'
@@ -125,6 +132,9 @@ class PostgresEventStore implements EventStore {
   readonly adapter = manifest.name
   readonly capabilities = manifest.capabilities
   readonly incarnation: string
+  readonly records: RecordReads
+  readonly models: ModelReads
+  readonly #inline: PostgresInline
   readonly #options: PostgresStoreOptions
   readonly #limits: PostgresLimits
   readonly #schema: string
@@ -218,6 +228,21 @@ class PostgresEventStore implements EventStore {
     const appender = this.#appender
     const shared = { connections, appender, settling, types, clock, schema, timeoutMs, onStored }
     this.#transactions = shared
+    const access = new Access({
+      run: (sql, values, deadline) =>
+        this.#during(() => connections.read(sql, values, deadline), { signal: deadline.signal }),
+      clock,
+      schema,
+      timeoutMs,
+      leftMs: () => Number.POSITIVE_INFINITY,
+    })
+    this.records = new PostgresRecordReads(access)
+    this.models = new PostgresModelReads(access)
+    this.#inline = new PostgresInline(access)
+  }
+
+  inlineProjections(options?: CallOptions): Promise<readonly InlineProjection[]> {
+    return this.#inline.list(options)
   }
 
   append(request: AppendRequest, options?: CallOptions): Promise<AppendOutcome> {

@@ -9,19 +9,30 @@ import type {
   AppendOutcome,
   AppendRequest,
   CallOptions,
+  InlineAccess,
+  ModelAccess,
+  RecordAccess,
   StoreTransaction,
 } from '../../ports/index.ts'
+import { Access } from './access.ts'
 import type { Appender } from './append.ts'
 import { type Connections, runOn, type Session, statement } from './connections.ts'
 import type { DriverClient } from './driver.ts'
 import { isConnectionLoss, LostConnection, storageFailure } from './failures.ts'
+import { PostgresInline } from './inline.ts'
+import { PostgresModels } from './models.ts'
 import { Reads } from './reads.ts'
+import { PostgresRecords } from './records.ts'
 import type { Run, Settling } from './settle.ts'
 import type { TypeNames } from './type-names.ts'
 
 const BEGIN = statement('BEGIN')
 const COMMIT = statement('COMMIT')
 const ROLLBACK = statement('ROLLBACK')
+// Without names: a pooler's other backends do not know them, and they are nothing to plan.
+const SAVEPOINT = { text: 'SAVEPOINT eventuali', name: '' }
+const RELEASE = { text: 'RELEASE SAVEPOINT eventuali', name: '' }
+const UNDO = { text: 'ROLLBACK TO SAVEPOINT eventuali; RELEASE SAVEPOINT eventuali', name: '' }
 /** How long the end of a transaction may take past its own bound. */
 const END_MS = 5000
 
@@ -42,6 +53,10 @@ export interface TransactionContext {
 class ClientTransaction implements StoreTransaction {
   readonly sql: unknown
   readonly reads: Reads
+  readonly records: RecordAccess
+  readonly models: ModelAccess
+  readonly inline: InlineAccess
+  readonly #access: Access
   readonly #context: TransactionContext
   readonly #run: Run
   readonly #deadline: Deadline
@@ -68,6 +83,11 @@ class ClientTransaction implements StoreTransaction {
     }
     this.#run = (sql, values) => runIn(sql, values, deadline)
     this.reads = new Reads({ run: runIn, types, clock, schema, timeoutMs })
+    const access = new Access({ run: runIn, clock, schema, timeoutMs, leftMs: deadline.leftMs })
+    this.#access = access
+    this.records = new PostgresRecords(access)
+    this.models = new PostgresModels(access)
+    this.inline = new PostgresInline(access)
   }
 
   /** From here on the client is somebody else's. */
@@ -99,6 +119,34 @@ class ClientTransaction implements StoreTransaction {
 
   stream(...args: Parameters<Reads['stream']>): ReturnType<Reads['stream']> {
     return this.reads.stream(...args)
+  }
+
+  async newestPosition(options?: CallOptions): Promise<number> {
+    const { schema } = this.#context
+    const sql = statement(`SELECT coalesce(max(position), 0) FROM ${schema}.events`)
+    const [row] = await this.#access.query(sql, [], options)
+    return Number(row?.[0])
+  }
+
+  async barrier(options?: CallOptions): Promise<void> {
+    const { schema } = this.#context
+    const sql = statement(`SELECT ${schema}.barrier_v1($1::integer)::text`)
+    await this.#access.waiting(sql, [], options)
+  }
+
+  async savepoint<T>(work: () => Promise<T>): Promise<T> {
+    const { lastAppend } = this
+    await this.#run(SAVEPOINT, [])
+    try {
+      const result = await work()
+      await this.#run(RELEASE, [])
+      return result
+    } catch (error) {
+      // What it cannot undo, because the connection is gone, nobody commits either.
+      await this.#run(UNDO, []).catch(() => {})
+      this.lastAppend = lastAppend
+      throw error
+    }
   }
 }
 

@@ -4,6 +4,9 @@ import type { DocumentFilter, DocumentQuery } from '../../ports/index.ts'
 /** The types that compare; lists and objects equal nothing and compare with nothing. */
 export type DocumentType = 'boolean' | 'number' | 'text'
 
+/** How a value is compared with another. */
+export type ComparisonSign = '=' | '<' | '<=' | '>' | '>='
+
 type Scalar = boolean | number | string
 
 /**
@@ -24,6 +27,8 @@ export interface DocumentDialect {
   /** A condition: the property is not there, or null. */
   absent(path: readonly string[]): string
   boolean(value: boolean): string
+  /** The comparison of a value with what is given; `value sign right` when it is left out. */
+  compared?(value: string, sign: ComparisonSign, right: string, type: DocumentType): string
   /** A condition: the expression is one of the values of a list, which is the one value given. */
   oneOf(expression: string, list: string, type: 'number' | 'text'): string
   /** A list as a value of a statement. */
@@ -139,13 +144,24 @@ function typeOf(value: Scalar): DocumentType {
 function compare(
   dialect: DocumentDialect,
   path: readonly string[],
-  sign: '=' | '<' | '<=' | '>' | '>=',
+  sign: ComparisonSign,
   value: Scalar,
   push: Push,
 ): string {
   const type = typeOf(value)
   const right = typeof value === 'boolean' ? dialect.boolean(value) : push(value)
-  return `${dialect.is(path, type)} AND ${dialect.value(path, type)} ${sign} ${right}`
+  return `${dialect.is(path, type)} AND ${compared(dialect, path, sign, right, type)}`
+}
+
+function compared(
+  dialect: DocumentDialect,
+  path: readonly string[],
+  sign: ComparisonSign,
+  right: string,
+  type: DocumentType,
+): string {
+  const value = dialect.value(path, type)
+  return dialect.compared?.(value, sign, right, type) ?? `${value} ${sign} ${right}`
 }
 
 function among(
@@ -176,11 +192,10 @@ function begins(
   prefix: string,
   push: Push,
 ): string {
-  const value = dialect.value(path, 'text')
   const bounds = [dialect.is(path, 'text')]
-  if (prefix !== '') bounds.push(`${value} >= ${push(prefix)}`)
+  if (prefix !== '') bounds.push(compared(dialect, path, '>=', push(prefix), 'text'))
   const end = afterPrefix(prefix)
-  if (end !== undefined) bounds.push(`${value} < ${push(end)}`)
+  if (end !== undefined) bounds.push(compared(dialect, path, '<', push(end), 'text'))
   return bounds.join(' AND ')
 }
 
