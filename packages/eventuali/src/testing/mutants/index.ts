@@ -1,7 +1,10 @@
 import { appendMutants } from './append-mutants.ts'
+import { modelMutants } from './model-mutants.ts'
 import type { StoreMutant } from './mutant.ts'
 import { readMutants } from './read-mutants.ts'
+import { recordMutants } from './record-mutants.ts'
 import { stateMutants } from './state-mutants.ts'
+import { unitMutants } from './unit-mutants.ts'
 
 export type { StoreMutant } from './mutant.ts'
 
@@ -20,4 +23,7 @@ export const storeMutants: readonly StoreMutant[] = [
   ...appendMutants,
   ...readMutants,
   ...stateMutants,
+  ...recordMutants,
+  ...modelMutants,
+  ...unitMutants,
 ]
