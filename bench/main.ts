@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { writeDocs } from './docs-page.ts'
+import { emmettCase } from './emmett-case.ts'
 import { importBench, importName } from './import-bench.ts'
 import { describeMachine, flushRate } from './machine.ts'
 import { type BenchCase, type CaseResult, type Pace, runPaired } from './paired.ts'
 import { postgresBench } from './postgres-cases.ts'
+import { type FactBench, postgresReadSide, sqliteReadSide } from './read-side-cases.ts'
 import { type Fact, factsText, machineText, type RunResult, tableText } from './report.ts'
 import { sqliteCases, sqliteVersions } from './sqlite-cases.ts'
 import { sqliteCostCases } from './store-cases.ts'
@@ -19,6 +21,7 @@ const usage = `npm run bench -- [options]
   --list           the names of the cases
   --json FILE      writes the results
   --write-docs     writes docs/performance.md
+  --emmett DIR     a folder with @event-driven-io/emmett-postgresql installed, to measure beside
   --folder DIR     where the databases live; the system's folder for temporary files otherwise
 `
 
@@ -30,6 +33,7 @@ const { values } = parseArgs({
     list: { type: 'boolean', default: false },
     json: { type: 'string' },
     'write-docs': { type: 'boolean', default: false },
+    emmett: { type: 'string' },
     folder: { type: 'string', default: tmpdir() },
     help: { type: 'boolean', default: false },
   },
@@ -54,8 +58,19 @@ const done: CaseResult[] = []
 const facts: Fact[] = []
 
 const baseCount = values.quick ? 2000 : 50_000
-const sqlite = [...sqliteCases({ folder, baseCount }), ...sqliteCostCases(folder)]
 const postgres = postgresBench(baseCount)
+const sqliteSide = sqliteReadSide(folder, baseCount, values.quick)
+const postgresSide = postgresReadSide(postgres.databases, values.quick)
+const sqlite = [
+  ...sqliteCases({ folder, baseCount }),
+  ...sqliteCostCases(folder),
+  ...sqliteSide.cases,
+]
+const emmett =
+  values.emmett === undefined
+    ? []
+    : [emmettCase(values.emmett, postgres.databases, values.quick ? 1000 : 9000)]
+const onPostgres = [...postgres.cases, ...postgresSide.cases, ...emmett]
 
 async function runAll(cases: readonly BenchCase[]): Promise<void> {
   for (const bench of cases.filter(({ name }) => matches(name))) {
@@ -65,9 +80,15 @@ async function runAll(cases: readonly BenchCase[]): Promise<void> {
   }
 }
 
+async function runFacts(benches: readonly FactBench[]): Promise<void> {
+  for (const bench of benches.filter(({ name }) => matches(name)))
+    facts.push(...(await bench.run()))
+}
+
 async function measure(): Promise<RunResult> {
   const firstFlushRate = flushRate(folder, probeMs)
   await runAll(sqlite)
+  await runFacts(sqliteSide.facts)
   if (matches(importName)) {
     const imported = await importBench(folder, values.quick ? 1 : rounds, values.quick)
     done.push(imported.result)
@@ -75,8 +96,9 @@ async function measure(): Promise<RunResult> {
   }
   const durability = ['SQLite: journal_mode WAL, synchronous FULL, read back from the store']
   let version = 'not started'
-  if (postgres.cases.some(({ name }) => matches(name))) {
-    await runAll(postgres.cases)
+  if ([...onPostgres, ...postgresSide.facts].some(({ name }) => matches(name))) {
+    await runAll(onPostgres)
+    await runFacts(postgresSide.facts)
     const settings = await postgres.settings()
     version = settings.version
     durability.push(settings.durability)
@@ -89,8 +111,9 @@ async function measure(): Promise<RunResult> {
 
 async function main(): Promise<void> {
   if (values.list) {
-    const names = [...sqlite.map(({ name }) => name), importName]
-    console.log([...names, ...postgres.cases.map(({ name }) => name)].join('\n'))
+    const { facts: onFile } = sqliteSide
+    const all = [...sqlite, ...onFile, { name: importName }, ...onPostgres, ...postgresSide.facts]
+    console.log(all.map(({ name }) => name).join('\n'))
     return
   }
   const result = await measure()

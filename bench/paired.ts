@@ -31,6 +31,8 @@ export interface OpenCase {
 /** Something to measure; it is opened only when its turn has come. */
 export interface BenchCase {
   readonly name: string
+  /** Turns within a round, where it takes too long otherwise. */
+  readonly turns?: number
   open(): Promise<OpenCase>
 }
 
@@ -165,7 +167,7 @@ export async function runPaired(bench: BenchCase, pace: Pace): Promise<CaseResul
     }
     const rates = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
     for (let round = 0; round < pace.rounds; round++) {
-      const measured = await runRound(contenders, calls, pace.turns)
+      const measured = await runRound(contenders, calls, bench.turns ?? pace.turns)
       for (const [name, rate] of measured) rates.get(name)?.push(rate)
     }
     return resultOf(bench.name, contenders, ratios, rates)

@@ -4,6 +4,7 @@ import { type PostgresServer, startPostgres } from '../packages/eventuali/test/s
 import { fillBase, withCallers } from './base-log.ts'
 import type { BenchCase, Contender, OpenCase, Ratio } from './paired.ts'
 import { RawPostgres } from './postgres-raw.ts'
+import type { Databases as ServerDatabases } from './read-side-cases.ts'
 import { costCases } from './store-cases.ts'
 import { longStream, longStreamEventCount, Workload } from './workload.ts'
 
@@ -286,6 +287,8 @@ function scanCase(databases: Databases): BenchCase {
 /** The cases on a PostgreSQL that is started for them, when the first of them is. */
 export interface PostgresBench {
   readonly cases: readonly BenchCase[]
+  /** For cases that bring their own. */
+  readonly databases: ServerDatabases
   /** Version and durability as the server tells them. */
   settings(): Promise<{ readonly version: string; readonly durability: string }>
   close(): Promise<void>
@@ -304,6 +307,10 @@ export function postgresBench(baseCount: number): PostgresBench {
       scanCase(databases),
       ...costCases('postgres', openEmpty),
     ],
+    databases: {
+      next: () => databases.next(),
+      empty: async () => (await databases.server()).database(),
+    },
     settings: async () => {
       const sql = `SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync,
         current_setting('synchronous_commit') AS sync, current_setting('wal_sync_method') AS method`
