@@ -143,6 +143,15 @@ export {
   assertTypeName,
   nameLengthMax,
 } from './names.ts'
+export {
+  InlineProjectionError,
+  ProjectionBuildError,
+  ProjectionBuildLostError,
+  ProjectionDiffersError,
+  ProjectionNotReadyError,
+  ProjectionOrderError,
+  ProjectionTimeoutError,
+} from './projection-errors.ts'
 export { ProjectionMissingError, RecordConflictError } from './read-side-errors.ts'
 export { reject } from './reject.ts'
 export { ReplayTargetError } from './replay-errors.ts'

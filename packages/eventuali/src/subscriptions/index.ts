@@ -1,4 +1,6 @@
 export { waitForPosition } from './caught-up.ts'
+export { startConsumer } from './consumer/consumer.ts'
+export { Worker } from './consumer/worker.ts'
 export type {
   Consumer,
   ConsumerBatch,
@@ -9,6 +11,35 @@ export type {
   PoisonMode,
 } from './consumer-options.ts'
 export type { FeedBatch, FeedFilter, FeedLimits, FeedRuntime, FeedState } from './feed.ts'
+export {
+  type AuditEntry,
+  auditChange,
+  listAudit,
+  type RecordedAudit,
+} from './ledger/audit.ts'
+export {
+  lockSubscription,
+  movePosition,
+  SubscriptionControl,
+  SubscriptionControl,
+  type SubscriptionStatus,
+  type SubscriptionStatus,
+  savedPosition,
+} from './ledger/control.ts'
+export {
+  type ActorOption,
+  type ActorOption,
+  type DeadLetter,
+  type DeadLetter,
+  type DeadLetterQuery,
+  type DeadLetterQuery,
+  DeadLetters,
+  DeadLetters,
+} from './ledger/dead-letters.ts'
+export { onRecordsChanged, recordsChanged } from './ledger/hints.ts'
+export { keyBy, keyHash, type PartitionBy, partitionOf } from './ledger/key-hash.ts'
+export type { LetterState } from './ledger/letters.ts'
+export type { SubscriptionRecords } from './ledger/values.ts'
 export {
   type BatchHandler,
   type EventHandler,

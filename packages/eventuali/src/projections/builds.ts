@@ -1,0 +1,221 @@
+import type { Clock, IdSource } from '../kernel/index.ts'
+import { InvalidArgumentError, ProjectionBuildLostError } from '../model/index.ts'
+import type { EventStore, StoreTransaction } from '../ports/index.ts'
+import { Build, type BuildProgress, type BuildResult, type BuildRuntime } from './build.ts'
+import { type BuildSettings, type BuildValue, readBuild, writeBuild } from './build-record.ts'
+import type { AnyProjection } from './define.ts'
+import {
+  addGeneration,
+  type Generation,
+  generationOf,
+  lockRegistered,
+  type Registered,
+  type RegisteredRow,
+  withGeneration,
+  writeRegistered,
+} from './registry.ts'
+
+/** A build whose record has not changed for so long is taken over. */
+const SILENCE_MS = 10_000
+
+interface Running {
+  readonly generation: number
+  readonly result: Promise<BuildResult>
+  readonly abort: AbortController
+  readonly listeners: Set<(progress: BuildProgress) => void>
+  progress: BuildProgress | undefined
+}
+
+/** What builds of this process run on. */
+export interface BuildsRuntime extends BuildRuntime {
+  readonly ids: IdSource
+  readonly clock: Clock
+}
+
+/** Drops tables of a generation with what is recorded of its build. */
+export async function dropGeneration(
+  tx: StoreTransaction,
+  name: string,
+  generation: number,
+  { tables }: Generation,
+): Promise<void> {
+  for (const table of Object.values(tables)) await tx.models.drop(table)
+  await writeBuild(tx.records, name, generation, 'any', undefined)
+}
+
+/** The builds that this process is at: at most one for each projection. */
+export class Builds {
+  readonly #port: EventStore
+  readonly #runtime: () => Promise<BuildsRuntime>
+  readonly #owner: string
+  readonly #running = new Map<string, Running>()
+  /** When the revision of a foreign build was first seen, on this process's own clock. */
+  readonly #sightings = new Map<string, { readonly revision: number; readonly atMs: number }>()
+
+  constructor(port: EventStore, owner: string, runtime: () => Promise<BuildsRuntime>) {
+    this.#port = port
+    this.#owner = owner
+    this.#runtime = runtime
+  }
+
+  /** The build of a projection that runs here. */
+  running(name: string): Pick<Running, 'generation' | 'progress'> | undefined {
+    return this.#running.get(name)
+  }
+
+  /** Begins a build, or takes up what a crash has left; joins the one that runs here. */
+  async rebuild(
+    projection: AnyProjection,
+    settings: BuildSettings,
+    options: {
+      readonly signal?: AbortSignal | undefined
+      readonly onProgress?: ((progress: BuildProgress) => void) | undefined
+    },
+  ): Promise<BuildResult> {
+    const { name } = projection
+    if (this.#running.get(name) === undefined) {
+      const { generation, value } = await this.#port.transaction((tx) =>
+        this.#prepare(tx, projection, settings),
+      )
+      await this.#start(projection, generation, value)
+    }
+    return await this.#join(name, options)
+  }
+
+  /** Brings a kept generation up to date and makes it live again. */
+  async revive(projection: AnyProjection, generation: number): Promise<BuildResult> {
+    const { name } = projection
+    if (this.#running.get(name) !== undefined) {
+      throw new InvalidArgumentError('name', `${name} is being built; wait, or cancel that first`)
+    }
+    const value = await this.#port.transaction(async (tx) => {
+      const row = await lockRegistered(tx.records, name)
+      const kept = generationOf(row.value, generation)
+      if (kept === undefined) throw new ProjectionBuildLostError(name)
+      const changed = withGeneration(row.value, generation, { status: 'building' })
+      await writeRegistered(tx.records, name, { ...row, value: changed })
+      const settings = { compare: false, requireEqual: false, onError: 'fail' } as const
+      const made = this.#fresh(settings, kept.position)
+      await writeBuild(tx.records, name, generation, 'any', made)
+      return made
+    })
+    await this.#start(projection, generation, value)
+    return await this.#join(name, {})
+  }
+
+  /** Goes on with a build whose builder has fallen silent. Called again and again. */
+  async resume(projection: AnyProjection, registered: Registered): Promise<void> {
+    const { name, version } = projection
+    if (this.#running.has(name)) return
+    for (const [key, { status, version: built }] of Object.entries(registered.generations)) {
+      if (status !== 'building' || built !== version) continue
+      const generation = Number(key)
+      const found = await readBuild(this.#port.records, name, generation)
+      if (found === undefined) continue
+      const { clock } = await this.#runtime()
+      const seen = this.#sightings.get(name)
+      const now = clock.monotonic()
+      if (found.value.owner !== this.#owner && seen?.revision !== found.revision) {
+        this.#sightings.set(name, { revision: found.revision, atMs: now })
+        continue
+      }
+      const silentMs = now - (seen?.atMs ?? now)
+      if (found.value.owner !== this.#owner && silentMs < SILENCE_MS) continue
+      const value = { ...found.value, owner: this.#owner, epoch: found.value.epoch + 1 }
+      await this.#port.transaction((tx) =>
+        writeBuild(tx.records, name, generation, found.revision, value),
+      )
+      await this.#start(projection, generation, value)
+      return
+    }
+  }
+
+  /** Ends the build of a projection here; what it has done stays and can be resumed. */
+  async cancel(name: string): Promise<void> {
+    const running = this.#running.get(name)
+    running?.abort.abort()
+    await running?.result.catch(() => {})
+  }
+
+  /** Ends all of them. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#running.keys()].map((name) => this.cancel(name)))
+  }
+
+  #fresh(settings: BuildSettings, position: number): BuildValue {
+    return { ...settings, epoch: 1, owner: this.#owner, position, events: 0, skipped: [] }
+  }
+
+  async #prepare(
+    tx: StoreTransaction,
+    projection: AnyProjection,
+    settings: BuildSettings,
+  ): Promise<{ readonly generation: number; readonly value: BuildValue }> {
+    const { name, version, mode } = projection
+    let row: RegisteredRow = await lockRegistered(tx.records, name)
+    for (const [key, generation] of Object.entries(row.value.generations)) {
+      if (generation.status !== 'building') continue
+      const number = Number(key)
+      const found = await readBuild(tx.records, name, number)
+      const isSame = generation.version === version && generation.mode === mode
+      if (isSame && found !== undefined) {
+        const value = {
+          ...{ ...found.value, ...settings },
+          ...{ owner: this.#owner, epoch: found.value.epoch + 1 },
+        }
+        await writeBuild(tx.records, name, number, found.revision, value)
+        return { generation: number, value }
+      }
+      await dropGeneration(tx, name, number, generation)
+      row = { ...row, value: withGeneration(row.value, number, undefined) }
+    }
+    const generation = await addGeneration(tx, projection, row)
+    const value = this.#fresh(settings, 0)
+    await writeBuild(tx.records, name, generation, 'any', value)
+    return { generation, value }
+  }
+
+  async #start(projection: AnyProjection, generation: number, value: BuildValue): Promise<void> {
+    const { name } = projection
+    const runtime = await this.#runtime()
+    const abort = new AbortController()
+    const listeners = new Set<(progress: BuildProgress) => void>()
+    const build = new Build(this.#port, projection, generation, value, {
+      runtime,
+      signal: abort.signal,
+      onProgress: (progress) => {
+        running.progress = progress
+        for (const listener of listeners) listener(progress)
+      },
+    })
+    const result = Promise.resolve()
+      .then(() => build.run())
+      .finally(() => this.#running.delete(name))
+    // Whoever waits for it hears of a failure; nobody has to.
+    result.catch(() => {})
+    const running: Running = { generation, result, abort, listeners, progress: undefined }
+    this.#running.set(name, running)
+  }
+
+  async #join(
+    name: string,
+    options: {
+      readonly signal?: AbortSignal | undefined
+      readonly onProgress?: ((progress: BuildProgress) => void) | undefined
+    },
+  ): Promise<BuildResult> {
+    const running = this.#running.get(name)
+    if (running === undefined) throw new ProjectionBuildLostError(name)
+    const { signal, onProgress } = options
+    const onAbort = () => running.abort.abort(signal?.reason)
+    if (signal?.aborted) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
+    if (onProgress !== undefined) running.listeners.add(onProgress)
+    try {
+      return await running.result
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+      if (onProgress !== undefined) running.listeners.delete(onProgress)
+    }
+  }
+}

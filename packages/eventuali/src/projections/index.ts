@@ -1,0 +1,31 @@
+export type { BuildProgress } from './build.ts'
+export {
+  type Collection,
+  type CollectionDefinition,
+  type CollectionOptions,
+  type CollectionReads,
+  collection,
+  type DocumentEntry,
+  type DocumentOf,
+} from './collection.ts'
+export type { CompareReport, RowDifference } from './compare.ts'
+export {
+  type AnyProjection,
+  defineProjection,
+  type EffectContext,
+  type ProjectionContext,
+  type ProjectionDefinition,
+  type ProjectionMode,
+  type ProjectionSource,
+} from './define.ts'
+export { withInlineProjections } from './inline.ts'
+export { type LiveEvents, type LiveProjection, projectLive } from './live.ts'
+export {
+  Projections,
+  type ProjectionsRuntime,
+  type RebuildOptions,
+  type RebuildReport,
+} from './manager.ts'
+export { CollectionReader } from './reader.ts'
+export type { GenerationInfo, ProjectionState, ProjectionStatus } from './status.ts'
+export type { FindOptions, Where } from './where.ts'
