@@ -1,4 +1,5 @@
-import type { DocumentDialect } from '../sql/index.ts'
+import type { DocumentDialect, DocumentStatement } from '../sql/index.ts'
+import type { SqlInput } from './driver.ts'
 
 /** A path as a SQL literal: each name in JSON's own quotes, then all of it in SQL's. */
 function pathLiteral(path: readonly string[]): string {
@@ -36,4 +37,19 @@ export const documentDialect: DocumentDialect = {
 /** What an index on a property holds: it serves each operator, and the sort down to the key. */
 export function indexedColumns(path: readonly string[]): string {
   return `${rank(path)}, ${value(path)}, key`
+}
+
+const INT64_MAX = 2n ** 63n - 1n
+
+/**
+ * The values of a statement as SQLite has them in JSON text: there a whole number of up to 64 bits
+ * is an integer of just the digits that JavaScript writes, which are not those of the number itself.
+ */
+export function inputsOf({ values }: DocumentStatement): readonly SqlInput[] {
+  return (values as readonly SqlInput[]).map((value) => {
+    if (!Number.isInteger(value) || Number.isSafeInteger(value)) return value
+    if (Math.abs(value as number) >= 1e21) return value
+    const written = BigInt(String(value))
+    return written > INT64_MAX || written < -INT64_MAX ? value : written
+  })
 }

@@ -1,18 +1,21 @@
 /** What SQLite takes and gives; integers come back as numbers. */
 export type SqlValue = number | string | null | Uint8Array
 
+/** What a statement takes; a bigint is an integer that a number does not hold exactly. */
+export type SqlInput = SqlValue | bigint
+
 /** A row, its values in the order of the columns. */
 export type SqlRow = readonly SqlValue[]
 
 /** The little that both drivers' statements have in common; rows are arrays. */
 export interface SqlStatement {
-  run(...values: readonly SqlValue[]): {
+  run(...values: readonly SqlInput[]): {
     readonly lastInsertRowid: number | bigint
     readonly changes: number | bigint
   }
-  get(...values: readonly SqlValue[]): SqlRow | undefined
-  all(...values: readonly SqlValue[]): readonly SqlRow[]
-  iterate(...values: readonly SqlValue[]): IterableIterator<SqlRow>
+  get(...values: readonly SqlInput[]): SqlRow | undefined
+  all(...values: readonly SqlInput[]): readonly SqlRow[]
+  iterate(...values: readonly SqlInput[]): IterableIterator<SqlRow>
 }
 
 /** One connection of a driver. */

@@ -11,8 +11,8 @@ import type {
 } from '../../ports/index.ts'
 import { countStatement, findStatement, modelName } from '../sql/index.ts'
 import type { WriteAccess } from './access.ts'
-import { documentDialect, indexedColumns } from './document-dialect.ts'
-import type { SqlRow, SqlValue } from './driver.ts'
+import { documentDialect, indexedColumns, inputsOf } from './document-dialect.ts'
+import type { SqlRow } from './driver.ts'
 import { modelRows } from './model-rows.ts'
 import type { ReadAccess } from './reads.ts'
 import type { Session } from './session.ts'
@@ -92,10 +92,10 @@ export class SqliteModelReads implements ModelReads {
     options: CallOptions = {},
   ): Promise<readonly StoredDocument[]> {
     return this.#access.run((session) => {
-      const { text, values } = findStatement(documentDialect, modelName(table), query)
+      const statement = findStatement(documentDialect, modelName(table), query)
       return session
-        .prepare(text)
-        .all(...(values as readonly SqlValue[]))
+        .prepare(statement.text)
+        .all(...inputsOf(statement))
         .map(toDocument)
     }, options)
   }
@@ -106,8 +106,8 @@ export class SqliteModelReads implements ModelReads {
     options: CallOptions = {},
   ): Promise<number> {
     return this.#access.run((session) => {
-      const { text, values } = countStatement(documentDialect, modelName(table), filters)
-      return Number(session.prepare(text).get(...(values as readonly SqlValue[]))?.[0])
+      const statement = countStatement(documentDialect, modelName(table), filters)
+      return Number(session.prepare(statement.text).get(...inputsOf(statement))?.[0])
     }, options)
   }
 
