@@ -133,6 +133,7 @@ export {
   type ReplayOptions,
   type ReplayProgress,
   type ReplayResult,
+  type ReplayProjectionTarget,
   type ReplayStoreTarget,
   replay,
 } from './pipelines/index.ts'

@@ -32,6 +32,7 @@ export type { Loaded, LoadOptions } from './fold.ts'
 export {
   type PreparedEvents,
   type PrepareOptions,
+  prepareEvents,
   prepareSystemEvent,
 } from './prepare.ts'
 export {

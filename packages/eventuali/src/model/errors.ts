@@ -323,10 +323,17 @@ export class CorruptEventError extends EventualiError {
 /** The log is another one than the caller's position, cursor or checkpoint belongs to. */
 export class LogChangedError extends EventualiError {
   readonly code = 'LOG_CHANGED'
-  constructor(expected: string, actual: string) {
-    super(
-      `the store's incarnation is ${actual}, the position belongs to ${expected} (a restore, fork or failover lies between); start again from 0, or from a position you have checked`,
-    )
+  /** `beyond`: the incarnation is the same, and yet a checkpoint lies above the newest event. */
+  constructor(
+    expected: string,
+    actual: string,
+    beyond?: { readonly name: string; readonly highest: number; readonly newest: number },
+  ) {
+    const what =
+      beyond === undefined
+        ? `the store's incarnation is ${actual}, the position belongs to ${expected} (a restore, fork or failover lies between)`
+        : `the checkpoint of ${JSON.stringify(beyond.name)} is at ${beyond.highest}, the newest event at ${beyond.newest} (the log was restored or replaced below it)`
+    super(`${what}; start again from 0, or from a position you have checked`)
   }
 }
 

@@ -27,6 +27,7 @@ export {
   takePending,
 } from './aggregate-class.ts'
 export {
+  assertJson,
   checksumOf,
   decodeRow,
   type EncodableEvent,
@@ -143,6 +144,7 @@ export {
   assertTypeName,
   nameLengthMax,
 } from './names.ts'
+export { ProcessNotFoundError, ProcessStateError } from './process-errors.ts'
 export {
   InlineProjectionError,
   ProjectionBuildError,
@@ -157,9 +159,17 @@ export { reject } from './reject.ts'
 export { ReplayTargetError } from './replay-errors.ts'
 export {
   type EventSchema,
+  isStandardSchema,
+  isTypeOnly,
   type SchemaInput,
   type SchemaOutput,
   type TypeOnly,
   type,
+  validate,
 } from './standard-schema.ts'
 export type { StreamInfo, StreamState } from './stream.ts'
+export {
+  DeadLetterError,
+  SubscriptionChangedError,
+  SubscriptionUnknownError,
+} from './subscription-errors.ts'

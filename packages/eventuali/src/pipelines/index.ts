@@ -8,6 +8,7 @@ export {
 export { lineBytesMax, type SkippedLine } from './import-lines.ts'
 export { replay } from './replay.ts'
 export type {
+  ProjectedResult,
   ReplayBatchHandler,
   ReplayContext,
   ReplayCounts,
@@ -16,6 +17,7 @@ export type {
   ReplayInto,
   ReplayOptions,
   ReplayProgress,
+  ReplayProjectionTarget,
   ReplayResult,
   ReplayStoreTarget,
 } from './replay-options.ts'

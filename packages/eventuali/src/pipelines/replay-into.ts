@@ -43,8 +43,12 @@ export function replaySink(
   if (into === undefined) return idle(source)
   if (typeof into === 'function') return single(source, into, decode, signal)
   if ('batch' in into) return batched(source, into, decode, signal)
+  if ('projection' in into) throw new InvalidArgumentError('into', 'has no projection yet')
   if (!('store' in into)) {
-    throw new InvalidArgumentError('into', 'must be a handler, { batch } or { store }')
+    throw new InvalidArgumentError(
+      'into',
+      'must be a handler, { batch }, { store } or { projection }',
+    )
   }
   const target = portOf(into.store)
   if (target === source || target.incarnation === source.incarnation) {

@@ -6,6 +6,7 @@ import {
   type RecordedEvent,
 } from '../model/index.ts'
 import type { EventStore, StoreTransaction } from '../ports/index.ts'
+import type { LiveProjection, ProjectionDefinition } from '../projections/index.ts'
 import type { PortOrStore } from './port-or-store.ts'
 
 /** Where a replay begins. */
@@ -61,11 +62,21 @@ export interface ReplayStoreTarget {
   readonly versions?: 'keep' | 'renumber' | undefined
 }
 
+/**
+ * A projection in memory, made for this replay from a definition; the result has it. What it
+ * handles is what is read, unless the filter says otherwise. Its effects do not run. The stored
+ * tables of a projection are made anew by `store.projections.rebuild`.
+ */
+export interface ReplayProjectionTarget<C = unknown> {
+  readonly projection: ProjectionDefinition<C, unknown>
+}
+
 /** Where events go. */
 export type ReplayInto =
   | ((event: RecordedEvent, context: ReplayContext) => unknown)
   | ReplayBatchHandler
   | ReplayStoreTarget
+  | ReplayProjectionTarget
 
 /** How far a replay has come. */
 export interface ReplayProgress {
@@ -132,6 +143,12 @@ export interface ReplayResult {
   readonly counts?: ReplayCounts | undefined
 }
 
+/** What a replay into a projection did. */
+export interface ProjectedResult<C> extends ReplayResult {
+  /** The projection as of `position`. */
+  readonly projection: LiveProjection<C>
+}
+
 /** Counts events by type and by category of their streams. */
 export class ReplayTally {
   readonly #types = new Map<string, number>()
@@ -196,12 +213,18 @@ export function assertReplayOptions(options: ReplayOptions): void {
   for (const name of ['types', 'categories', 'tags'] as const) assertTexts(name, filter[name])
   assertInteger('upTo', upTo, 0)
   if (into === undefined && options.dryRun !== true) {
-    refuse('into', 'must be a handler, { batch } or { store }; only a dry run goes without')
+    refuse(
+      'into',
+      'must be a handler, { batch }, { store } or { projection }; only a dry run goes without',
+    )
   }
   if (ratePerSecond !== undefined && !(ratePerSecond > 0 && ratePerSecond <= RATE_LIMIT)) {
     refuse('ratePerSecond', `must be a number above 0, at most ${RATE_LIMIT}`)
   }
   if (resume === undefined) return
+  if (typeof into === 'object' && 'projection' in into) {
+    refuse('resume', 'has no use for a projection in memory, which begins anew each time')
+  }
   const { name } = resume
   if (typeof name !== 'string' || name === '' || name.length > NAME_LENGTH_MAX) {
     refuse('resume.name', `must be a text of 1 to ${NAME_LENGTH_MAX} characters`)

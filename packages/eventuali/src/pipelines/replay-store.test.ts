@@ -8,7 +8,7 @@ import {
 import type { EventStore, NewEvent, StreamChange } from '../ports/index.ts'
 import { openMemoryStore } from '../stores/memory/index.ts'
 import { openSqliteStore } from '../stores/sqlite/index.ts'
-import { withFault } from '../testing/faults.ts'
+import { withFault } from '../testing/index.ts'
 import { replay } from './index.ts'
 
 let count = 0

@@ -1,15 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import {
+  defineEvents,
   InvalidArgumentError,
   LogChangedError,
   RecordConflictError,
   type RecordedEvent,
+  type,
 } from '../model/index.ts'
 import type { EventStore, NewEvent } from '../ports/index.ts'
+import { collection, defineProjection } from '../projections/index.ts'
 import { openMemoryStore } from '../stores/memory/index.ts'
 import { openSqliteStore } from '../stores/sqlite/index.ts'
-import { manualClock } from '../testing/clock.ts'
-import { withFault } from '../testing/faults.ts'
+import { manualClock, withFault } from '../testing/index.ts'
 import { type ReplayOptions, replay } from './index.ts'
 
 let count = 0
@@ -244,6 +246,38 @@ describe.each(stores)('replay into a handler, $name', ({ open }) => {
     expect(await replay(store, { dryRun: true, resume, into })).toMatchObject({ events: 9 })
     await store.close()
   })
+})
+
+it('feeds a projection in memory', async () => {
+  const store = await openMemoryStore()
+  await fill(store)
+  const shop = defineEvents({ Placed: type<{ n: number }>(), Booked: type<{ n: number }>() })
+  const definition = defineProjection({
+    name: 'sums',
+    version: 1,
+    events: [shop],
+    collections: { sums: collection<{ count: number }>() },
+    handlers: {
+      Placed: (event, context) =>
+        context.collection('sums').patch(event.stream, (was) => ({ count: (was?.count ?? 0) + 1 })),
+    },
+    effects: {
+      Placed: () => {
+        throw new Error('effects do not run')
+      },
+    },
+  })
+  const { events, projection } = await replay(store, { into: { projection: definition } })
+  expect(events).toBe(5)
+  expect(await projection.collection('sums').get('order-0')).toEqual({ count: 3 })
+  const part = await replay(store, {
+    from: { stream: 'order-1' },
+    into: { projection: definition },
+  })
+  expect(await part.projection.collection('sums').get('order-1')).toEqual({ count: 2 })
+  expect(await part.projection.collection('sums').get('order-0')).toBe(undefined)
+  const named = replay(store, { into: { projection: definition }, resume: { name: 'x' } })
+  await expect(named).rejects.toThrow(InvalidArgumentError)
 })
 
 it('says which option is wrong', async () => {

@@ -9,12 +9,15 @@ import {
 } from '../kernel/index.ts'
 import type { RecordedEvent } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
+import { type AnyProjection, projectLive } from '../projections/index.ts'
 import { type PortOrStore, portOf } from './port-or-store.ts'
 import { isPassing, ReplayCheckpoint } from './replay-checkpoint.ts'
 import { type ReplaySink, replaySink } from './replay-into.ts'
 import {
   assertReplayOptions,
+  type ProjectedResult,
   type ReplayOptions,
+  type ReplayProjectionTarget,
   type ReplayResult,
   ReplayTally,
   replayBatchCount,
@@ -28,7 +31,7 @@ type Page = Awaited<ReturnType<ReplayPages['next']>>
 
 /**
  * Hands events of the log over once more: from a position, a moment or a stream on, filtered, to
- * a handler or into another store, at most so many a second. It ends at the safe position as it
+ * a handler, into another store or a projection in memory, at most so many a second. It ends at the safe position as it
  * was at the beginning. Two pages of events are in memory at a time. Nothing else runs because of
  * it: no projection's effects, no subscriptions.
  *
@@ -49,20 +52,52 @@ type Page = Awaited<ReturnType<ReplayPages['next']>>
  * console.log(events) // 1
  * ```
  */
+export function replay<C>(
+  store: PortOrStore<EventStore>,
+  options: ReplayOptions & { readonly into: ReplayProjectionTarget<C> },
+): Promise<ProjectedResult<C>>
+export function replay(
+  store: PortOrStore<EventStore>,
+  options: ReplayOptions,
+): Promise<ReplayResult>
 export async function replay(
   store: PortOrStore<EventStore>,
   options: ReplayOptions,
 ): Promise<ReplayResult> {
   assertReplayOptions(options)
+  const { into } = options
+  return typeof into === 'object' && 'projection' in into
+    ? project(store, into.projection as unknown as AnyProjection, options)
+    : run(store, options)
+}
+
+/** Into a projection in memory: its handlers, by way of a batch handler. */
+async function project(
+  store: PortOrStore<EventStore>,
+  definition: AnyProjection,
+  options: ReplayOptions,
+): Promise<ProjectedResult<unknown>> {
+  const { types, from, registry } = definition
+  const projection = await projectLive(definition)
+  const result = await run(store, {
+    decode: (event) => registry.decode(event),
+    ...options,
+    filter: { types, ...from, ...options.filter },
+    into: { batch: (events) => projection.apply(events) },
+  })
+  return { ...result, projection }
+}
+
+async function run(store: PortOrStore<EventStore>, options: ReplayOptions): Promise<ReplayResult> {
   const source = portOf(store)
   const sink = replaySink(source, options.into, options)
   const { resume } = options
   const { clock = systemClock, random = systemRandom } = options
-  const run = uuidV7Source(clock, random).next()
+  const runId = uuidV7Source(clock, random).next()
   const checkpoint =
     resume === undefined
       ? undefined
-      : await ReplayCheckpoint.load(sink.home, source.incarnation, resume.name, run, options)
+      : await ReplayCheckpoint.load(sink.home, source.incarnation, resume.name, runId, options)
   const place = checkpoint?.place ?? firstPlace(options.from ?? { position: 0 })
   const pages = await replayPages(source, options, place)
   return new ReplayRun(pages, sink, checkpoint, place, options).go()

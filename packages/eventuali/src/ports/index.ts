@@ -4,6 +4,7 @@ export type {
   DocumentQuery,
   DocumentSort,
 } from '../model/index.ts'
+export type { Broker, BrokerMessage } from './broker.ts'
 export type {
   AppendCondition,
   AppendEntry,

@@ -10,6 +10,12 @@ export type {
   PartitionInfo,
   PoisonMode,
 } from './consumer-options.ts'
+export {
+  type DurableContext,
+  type DurableHandler,
+  type DurableOptions,
+  DurableSubscription,
+} from './durable-subscription.ts'
 export type { FeedBatch, FeedFilter, FeedLimits, FeedRuntime, FeedState } from './feed.ts'
 export {
   type AuditEntry,
@@ -21,19 +27,13 @@ export {
   lockSubscription,
   movePosition,
   SubscriptionControl,
-  SubscriptionControl,
-  type SubscriptionStatus,
   type SubscriptionStatus,
   savedPosition,
 } from './ledger/control.ts'
 export {
   type ActorOption,
-  type ActorOption,
-  type DeadLetter,
   type DeadLetter,
   type DeadLetterQuery,
-  type DeadLetterQuery,
-  DeadLetters,
   DeadLetters,
 } from './ledger/dead-letters.ts'
 export { onRecordsChanged, recordsChanged } from './ledger/hints.ts'

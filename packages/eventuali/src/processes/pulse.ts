@@ -1,0 +1,29 @@
+import type { Clock } from '../kernel/index.ts'
+
+/** Waits between two looks; a hint ends the wait, also one that came before it began. */
+export class Pulse {
+  readonly #clock: Clock
+  #hinted = false
+  #wake: (() => void) | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  hint(): void {
+    this.#hinted = true
+    this.#wake?.()
+  }
+
+  async wait(ms: number): Promise<void> {
+    if (!this.#hinted && ms > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const stop = this.#clock.timer(ms, resolve, { background: true })
+      this.#wake = resolve
+      await promise
+      stop()
+      this.#wake = undefined
+    }
+    this.#hinted = false
+  }
+}
