@@ -79,3 +79,44 @@ test.each(['node:sqlite', 'better-sqlite3'] as const)(
       rmSync(join(folder, `${name}.db${end}`), { force: true })
   },
 )
+
+test.each(['node:sqlite', 'better-sqlite3'] as const)(
+  '%s: a full disk refuses what a projection writes, whole transactions of it',
+  async (driver) => {
+    if (!mounted) return expect.soft(mounted, 'needs root for a small tmpfs').toBe(false)
+    const file = join(folder, `models-${driver.replace(':', '-')}.db`)
+    const ballast = join(folder, 'ballast')
+    writeFileSync(ballast, Buffer.alloc(1024 * 1024))
+    const store = await openSqliteStore({ file, driver })
+    await store.transaction((tx) =>
+      tx.models.create({ name: 't', shape: { kind: 'documents', indexes: [] } }),
+    )
+    const batch = (from: number) =>
+      store.transaction(async (tx) => {
+        const documents = Array.from({ length: 8 }, (_, i) => {
+          return { key: `k${from + i}`, value: 'x'.repeat(20_000), position: from + i }
+        })
+        await tx.models.put('t', documents)
+        await tx.records.write([{ kind: 'p', key: 't', expected: 'any', value: from + 8 }])
+      })
+    let done = 0
+    for (let refused = 0; refused < 5; ) {
+      try {
+        await batch(done)
+        done += 8
+      } catch (error) {
+        refused++
+        expect(error).toMatchObject({ code: 'STORAGE_FULL', retryable: true })
+      }
+    }
+    expect(done).toBeGreaterThan(0)
+    expect(await store.models.count('t', [])).toBe(done)
+    expect((await store.records.get('p', ['t']))[0]?.value).toBe(done)
+    unlinkSync(ballast)
+    await batch(done)
+    expect(await store.models.count('t', [])).toBe(done + 8)
+    for await (const fault of store.faults()) expect(fault).toBeUndefined()
+    await store.close()
+    for (const end of ['', '-wal', '-shm']) rmSync(`${file}${end}`, { force: true })
+  },
+)
