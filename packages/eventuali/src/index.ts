@@ -124,6 +124,7 @@ export {
   type ImportProgress,
   type ImportResult,
   importEvents,
+  type ProjectedResult,
   type ReplayBatchHandler,
   type ReplayContext,
   type ReplayCounts,
@@ -132,8 +133,8 @@ export {
   type ReplayInto,
   type ReplayOptions,
   type ReplayProgress,
-  type ReplayResult,
   type ReplayProjectionTarget,
+  type ReplayResult,
   type ReplayStoreTarget,
   replay,
 } from './pipelines/index.ts'
