@@ -29,6 +29,15 @@ interface PreparedEntry {
   readonly events: readonly EncodedEvent[]
 }
 
+/** An event that has its version, but waits for those before it in the log. */
+interface Placed {
+  /** The stream's. */
+  readonly id: number
+  readonly version: number
+  readonly event: EncodedEvent
+  readonly tenant: string | null
+}
+
 /** A request whose events are text already. */
 export interface PreparedRequest extends Sized {
   readonly entries: readonly PreparedEntry[]
@@ -161,8 +170,13 @@ export class AppendUnit {
     for (const { entry, events } of request.entries) {
       const { stream } = entry
       const { id: streamId } = this.#head(stream)
-      // Of a stream that is new nothing is known: most of what an import brings.
-      if (streamId === 0 && events.length === 1) continue
+      // Of a stream that is new nothing is known, and one id cannot come twice: with the look-up
+      // below, all that most lines of an import need.
+      const only = events.length === 1 ? (events[0] as EncodedEvent) : undefined
+      if (only !== undefined) {
+        if (streamId === 0 || !only.idGiven) continue
+        if (rowByGivenId(this.#session, streamId, only.id) === undefined) continue
+      }
       const seen = new Set<string>()
       const known: StoredRow[] = []
       let same = true
@@ -231,40 +245,34 @@ export class AppendUnit {
     this.#stored = true
     const base = this.#lastPosition + 1
     const order = entries.length > 1 ? logOrder(entries) : undefined
+    // Rows go in by position, which is what the table is sorted by.
+    const placed: Placed[] = []
     const appended: AppendedEntry[] = []
-    // Rows go in by position, which is what the table is sorted by: these say which event is where.
-    const entryAt: number[] = []
-    const numberAt: number[] = []
     let index = 0
-    for (let e = 0; e < entries.length; e++) {
-      const { entry, events } = entries[e] as PreparedEntry
+    for (const { entry, events } of entries) {
       const head = this.#head(entry.stream)
       this.#advance(head, entry, events.length)
+      const { id, version, name: stream } = head
+      const firstVersion = version - events.length + 1
       const positions: number[] = []
       for (let number = 0; number < events.length; number++) {
-        const place = order === undefined ? index : (order[index] as number)
-        entryAt[place] = e
-        numberAt[place] = number
-        positions.push(base + place)
+        const event = events[number] as EncodedEvent
+        const tenant = tenantOf(entry, number)
+        if (order === undefined) {
+          positions.push(base + index)
+          this.#insert(base + index, id, firstVersion + number, event, tenant)
+        } else {
+          const place = order[index] as number
+          positions.push(base + place)
+          placed[place] = { id, version: firstVersion + number, event, tenant }
+        }
         index++
       }
-      const { version, name: stream } = head
       appended.push({ stream, version, positions, recordedAt: this.#recordedAt })
     }
-    for (let place = 0; place < index; place++) {
-      const e = entryAt[place] as number
-      const { entry, events } = entries[e] as PreparedEntry
-      const number = numberAt[place] as number
-      const { id, version } = this.#head(entry.stream)
-      const tenant = entry.events[number]?.metadata.tenant
-      this.#insert(
-        base + place,
-        id,
-        version - events.length + 1 + number,
-        events[number] as EncodedEvent,
-        typeof tenant === 'string' ? tenant : null,
-      )
-    }
+    placed.forEach(({ id, version, event, tenant }, place) => {
+      this.#insert(base + place, id, version, event, tenant)
+    })
     this.#lastPosition += index
     return { ok: true, entries: appended }
   }
@@ -348,6 +356,11 @@ export class AppendUnit {
     )
     for (const tag of event.tags) sql.insertTag.run(tagHash(tag), position, typeId)
   }
+}
+
+function tenantOf(entry: AppendEntry, number: number): string | null {
+  const tenant = entry.events[number]?.metadata.tenant
+  return typeof tenant === 'string' ? tenant : null
 }
 
 function isExpected(expected: ExpectedVersion, head: Head): boolean {
