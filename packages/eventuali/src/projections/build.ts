@@ -5,6 +5,7 @@ import {
   type RecordedEvent,
 } from '../model/index.ts'
 import type { EventStore, LogQuery, StoreTransaction } from '../ports/index.ts'
+import { savedPosition } from '../subscriptions/index.ts'
 import { type BuildValue, lockBuild, readBuild, writeBuild } from './build-record.ts'
 import type { AnyProjection } from './define.ts'
 import { consumerName, liveOf, readRegistered } from './registry.ts'
@@ -153,10 +154,8 @@ export class Build {
     const registered = await readRegistered(this.#port.records, name)
     const live = liveOf(registered?.value)
     if (live === undefined || live.mode === 'inline') return safe
-    const prefix = `${consumerName(name, live.generation)}/`
-    const found = await this.#port.records.list({ kind: 'partition', prefix, limit: 10 })
-    const positions = found.map(({ value }) => (value as { readonly position: number }).position)
-    return Math.min(safe, positions.length === 0 ? live.position : Math.min(...positions))
+    const saved = await savedPosition(this.#port.records, consumerName(name, live.generation))
+    return Math.min(safe, saved ?? live.position)
   }
 
   #query(after: number, upTo: number, pageSize: number): LogQuery {

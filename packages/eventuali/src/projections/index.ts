@@ -2,6 +2,7 @@ export type { BuildProgress } from './build.ts'
 export {
   type Collection,
   type CollectionDefinition,
+  type CollectionDefinitions,
   type CollectionOptions,
   type CollectionReads,
   collection,

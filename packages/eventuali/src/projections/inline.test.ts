@@ -1,13 +1,13 @@
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { systemClock } from '../kernel/index.ts'
 import { defineEvents, type } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
-import { openMemoryStore } from '../stores/memory/index.ts'
 import { collection } from './collection.ts'
 import { type AnyProjection, defineProjection } from './define.ts'
 import { withInlineProjections } from './inline.ts'
 import { CollectionReader } from './reader.ts'
 import { append, type Carrier, carriersProjection, Program, shipped } from './shop.test-support.ts'
+import { describeStores } from './stores.test-support.ts'
 
 const inline = (port: EventStore, ...definitions: readonly unknown[]): EventStore =>
   withInlineProjections(port, definitions as AnyProjection[], { clock: systemClock })
@@ -15,9 +15,9 @@ const inline = (port: EventStore, ...definitions: readonly unknown[]): EventStor
 const carriers = carriersProjection({ mode: 'inline' })
 const reader = (port: EventStore) => new CollectionReader<Carrier>(port, 'carriers', 'carriers')
 
-describe('withInlineProjections', () => {
+describeStores('withInlineProjections', ({ open }) => {
   it('writes the model in the append, and refuses a writer without it', async () => {
-    const bare = await openMemoryStore()
+    const bare = await open()
     const port = inline(bare, carriers)
     await using program = new Program(port, [carriers])
     await append(port, 'order-0', shipped('dhl', 5))
@@ -39,7 +39,7 @@ describe('withInlineProjections', () => {
   })
 
   it('counts exactly with 16 writers on one document, and repeats nothing for a known id', async () => {
-    const port = inline(await openMemoryStore(), carriers)
+    const port = inline(await open(), carriers)
     await using program = new Program(port, [carriers])
     await program.projections.start()
     await Promise.all(
@@ -67,7 +67,7 @@ describe('withInlineProjections', () => {
         },
       },
     })
-    const port = inline(await openMemoryStore(), hits)
+    const port = inline(await open(), hits)
     await using program = new Program(port, [hits])
     await program.projections.start()
     const hit = (stream: string, how: string) =>
@@ -90,7 +90,7 @@ describe('withInlineProjections', () => {
   })
 
   it('runs in a transaction of the user, and leaves nothing of a failure that is caught', async () => {
-    const port = inline(await openMemoryStore(), carriers)
+    const port = inline(await open(), carriers)
     await using program = new Program(port, [carriers])
     await program.projections.start()
     await append(port, 'order-1', shipped())

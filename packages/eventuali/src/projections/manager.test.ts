@@ -1,8 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { systemClock } from '../kernel/index.ts'
 import type { EventStore } from '../ports/index.ts'
-import { openMemoryStore } from '../stores/memory/index.ts'
 import { collection } from './collection.ts'
 import { type AnyProjection, defineProjection } from './define.ts'
 import { withInlineProjections } from './inline.ts'
@@ -16,6 +15,7 @@ import {
   shipped,
   shop,
 } from './shop.test-support.ts'
+import { describeStores } from './stores.test-support.ts'
 
 const reader = (port: EventStore) => new CollectionReader<Carrier>(port, 'carriers', 'carriers')
 const within = { timeoutMs: 10_000 }
@@ -26,9 +26,9 @@ async function ship(port: EventStore, count: number, carrier = 'dhl'): Promise<n
   return position
 }
 
-describe('Projections', () => {
+describeStores('Projections', ({ open }) => {
   it('builds what was there, follows what comes, and reads its own writes', async () => {
-    const port = await openMemoryStore()
+    const port = await open()
     const before = await ship(port, 20)
     const carriers = carriersProjection({})
     await using program = new Program(port, [carriers, sales])
@@ -45,7 +45,7 @@ describe('Projections', () => {
   })
 
   it('is projected past events that it does not handle', async () => {
-    const port = await openMemoryStore()
+    const port = await open()
     await using program = new Program(port, [carriersProjection({})])
     await program.projections.start()
     const position = await append(port, 'x-1', { ...shipped(), type: 'Other' })
@@ -55,7 +55,7 @@ describe('Projections', () => {
   })
 
   it('goes on in another process, exactly where the first one stopped', async () => {
-    const port = await openMemoryStore()
+    const port = await open()
     const carriers = carriersProjection({})
     {
       await using program = new Program(port, [carriers])
@@ -70,7 +70,7 @@ describe('Projections', () => {
   })
 
   it('pauses and resumes', async () => {
-    const port = await openMemoryStore()
+    const port = await open()
     await using program = new Program(port, [carriersProjection({})])
     await program.projections.start()
     await program.projections.pause('carriers')
@@ -84,9 +84,9 @@ describe('Projections', () => {
   })
 })
 
-describe('rebuild', () => {
+describeStores('rebuild', ({ open }) => {
   it('serves the old model until the new one is whole, during appends', async () => {
-    const port = await openMemoryStore()
+    const port = await open()
     const carriers = carriersProjection({})
     await ship(port, 300)
     await using program = new Program(port, [carriers])
@@ -118,7 +118,7 @@ describe('rebuild', () => {
   })
 
   it('tells a planted difference, and refuses the switch when equality is asked for', async () => {
-    const port = await openMemoryStore()
+    const port = await open()
     await ship(port, 5)
     await ship(port, 2, 'ups')
     const carriers = carriersProjection({})
@@ -148,7 +148,7 @@ describe('rebuild', () => {
   })
 
   it('moves to another version while the old one is kept current, and back', async () => {
-    const port = await openMemoryStore()
+    const port = await open()
     await ship(port, 5)
     await using old = new Program(port, [carriersProjection({})])
     await old.projections.start()
@@ -165,7 +165,7 @@ describe('rebuild', () => {
   })
 
   it('ends under a barrier for an inline one: no append is missed or counted twice', async () => {
-    const bare = await openMemoryStore()
+    const bare = await open()
     const carriers = carriersProjection({ mode: 'inline' })
     const port = withInlineProjections(bare, [carriers as AnyProjection], { clock: systemClock })
     await ship(port, 50)
@@ -185,7 +185,7 @@ describe('rebuild', () => {
   })
 
   it('names the event that it cannot pass, or passes over it when told to', async () => {
-    const port = await openMemoryStore()
+    const port = await open()
     await ship(port, 5)
     const bad = await append(port, 'order-1', shipped('bad'))
     await ship(port, 5)
@@ -217,9 +217,9 @@ describe('rebuild', () => {
   })
 })
 
-describe('effects', () => {
+describeStores('effects', ({ open }) => {
   it('run for what comes after the first build, once each, and in no rebuild', async () => {
-    const port = await openMemoryStore()
+    const port = await open()
     await ship(port, 3)
     const effects: string[] = []
     const mailed = defineProjection({

@@ -370,7 +370,7 @@ export class Projections {
       )
     }
     for (const consumer of this.#consumers.keys()) {
-      const isOurs = consumer.startsWith(`projection:${name}:g`) || consumer === effectsName(name)
+      const isOurs = consumer.startsWith(consumerName(name, '')) || consumer === effectsName(name)
       if (isOurs && !wanted.has(consumer)) await this.#stopConsumer(consumer)
     }
   }

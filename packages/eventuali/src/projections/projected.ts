@@ -1,6 +1,7 @@
 import { type Clock, deadlineIn, sleep } from '../kernel/index.ts'
 import { InvalidArgumentError, OperationTimeoutError } from '../model/index.ts'
 import type { CallOptions, EventStore } from '../ports/index.ts'
+import { savedPosition } from '../subscriptions/index.ts'
 import { wantedEvents } from './build.ts'
 import type { AnyProjection } from './define.ts'
 import { consumerName, liveOf, readRegistered } from './registry.ts'
@@ -20,10 +21,7 @@ export async function livePosition(
   const live = liveOf((await readRegistered(port.records, name))?.value)
   if (live === undefined) return undefined
   if (live.mode === 'inline') return (await port.positions(options)).newest
-  const prefix = `${consumerName(name, live.generation)}/`
-  const rows = await port.records.list({ kind: 'partition', prefix, limit: 10 }, options)
-  const positions = rows.map(({ value }) => (value as { readonly position: number }).position)
-  return positions.length === 0 ? live.position : Math.min(...positions)
+  return (await savedPosition(port.records, consumerName(name, live.generation))) ?? live.position
 }
 
 /** Whether no event that the projection wants lies after one position up to another. */

@@ -22,7 +22,7 @@ import { type FindOptions, filtersOf, queryOf, type Where } from './where.ts'
  * await carriers.get('dhl').catch((error) => console.log(error.code)) // PROJECTION_NOT_READY
  * ```
  */
-export class CollectionReader<T extends object> implements CollectionReads<T> {
+export class CollectionReader<T> implements CollectionReads<T> {
   readonly #port: Pick<EventStore, 'models' | 'records'>
   readonly #projection: string
   readonly #view: string

@@ -134,8 +134,8 @@ export async function addGeneration(
 }
 
 /** Name of the durable consumer that fills a generation. */
-export function consumerName(name: string, generation: number): string {
-  return `projection:${name}:g${generation}`
+export function consumerName(name: string, generation: number | ''): string {
+  return `projection:${name}/g${generation}`
 }
 
 /** Whether a write met a record that somebody else has changed. */

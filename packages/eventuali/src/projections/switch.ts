@@ -1,5 +1,6 @@
 import { ProjectionBuildLostError, ProjectionDiffersError } from '../model/index.ts'
 import type { StoreTransaction } from '../ports/index.ts'
+import { lockSubscription } from '../subscriptions/index.ts'
 import { lockBuild, writeBuild } from './build-record.ts'
 import { type CompareReport, compareGenerations } from './compare.ts'
 import { type AnyProjection, targetName } from './define.ts'
@@ -22,15 +23,11 @@ export async function freezeConsumer(
   name: string,
   generation: number,
 ): Promise<number | undefined> {
-  const prefix = `${consumerName(name, generation)}/`
-  const listed = await tx.records.list({ kind: 'partition', prefix, limit: 10 })
-  if (listed.length === 0) return undefined
-  const keys = listed.map(({ key }) => key)
-  const found = await tx.records.lock('partition', keys)
-  const positions = found.flatMap((row) =>
-    row === undefined ? [] : [(row.value as { readonly position: number }).position],
+  const seen = await lockSubscription(tx, consumerName(name, generation))
+  const positions = seen?.partitions.map(
+    ({ value }) => (value as { readonly position: number }).position,
   )
-  return positions.length === 0 ? undefined : Math.min(...positions)
+  return positions === undefined || positions.length === 0 ? undefined : Math.min(...positions)
 }
 
 /** Makes readers see a generation's tables, and none that only another one had. */

@@ -312,6 +312,7 @@ class PostgresEventStore implements EventStore {
         ...(this.#sync === null ? {} : { synchronous_commit: this.#sync }),
         pooler: this.#connections.pooled ? 'transaction' : 'none',
         listen: this.#notifications.listening ? 'on' : 'off',
+        schema: this.#schema,
       }
     })
   }
