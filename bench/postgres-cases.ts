@@ -13,8 +13,9 @@ const callersGoal = 6
 const callers = 32
 
 const whatStore = 'the store'
-const whatRaw = 'its call on one connection, with JSON.stringify'
-const whatFull = 'the same, and a UUIDv7 and a CRC-32 for each event'
+const whatRaw =
+  'its call on one connection, with JSON.stringify; the same id and no checksum in every row'
+const whatFull = 'the same rows as the store: a UUIDv7 and a CRC-32 for each event'
 const whatRead = 'its statement, raw texts, rows as arrays, JSON.parse of data and metadata'
 const whatInsert = 'one plain INSERT for each event, no head row, no check, no ids'
 
