@@ -1,4 +1,6 @@
 import type { Clock, IdSource, Random } from '../kernel/index.ts'
+import type { CommandTarget, ProcessDefinition } from '../processes/index.ts'
+import type { AnyProjection } from '../projections/index.ts'
 
 /** Settings of `openStore`. Most stores need none of them. */
 export interface OpenStoreSettings {
@@ -25,6 +27,17 @@ export interface OpenStoreSettings {
   readonly timeoutMs?: number | undefined
   /** Tries after a conflict, for commands and decisions; 32. */
   readonly conflictRetryCountMax?: number | undefined
+  /** Projections of this program: `store.projections`, and what inline ones need at appends. */
+  readonly projections?: readonly AnyProjection[] | undefined
+  /** Processes of this program: `store.processes`. */
+  readonly processes?: readonly ProcessDefinition[] | undefined
+  /** Aggregates that schedules send commands to, beside those that the processes name. */
+  readonly scheduleTargets?: readonly CommandTarget[] | undefined
+  /**
+   * Milliseconds after which other programs take over from this one when it has died, at least
+   * 100; 10,000. Shorter is more writing: a lease is renewed twice in that time.
+   */
+  readonly leaseTtlMs?: number | undefined
   /** For repeatable runs: the source of time. */
   readonly clock?: Clock | undefined
   /** For repeatable runs: the source of chance. */

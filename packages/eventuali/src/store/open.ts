@@ -11,9 +11,12 @@ import {
   eventRegistry,
   InvalidArgumentError,
 } from '../model/index.ts'
+import type { EventStore } from '../ports/index.ts'
+import { withInlineProjections } from '../projections/index.ts'
 import { openAdapter } from './adapters.ts'
 import { guardNesting } from './nesting.ts'
 import type { OpenStoreSettings } from './open-options.ts'
+import { ReadSide } from './read-side.ts'
 import { Store } from './store.ts'
 import type { EventsOfAll } from './store-events.ts'
 
@@ -36,7 +39,8 @@ export interface UntypedStoreOptions extends OpenStoreSettings {
 
 /**
  * Opens a store: `sqlite:FILE`, `sqlite::memory:`, `memory:` or `postgres://…`. A SQLite file and
- * the tables of a Postgres schema are made when they are not there.
+ * the tables of a Postgres schema are made when they are not there. In the place of a url it takes
+ * an adapter of your own, or a wrapped one: whatever keeps the laws of `eventuali/ports`.
  *
  * Throws StoreUrlError, DriverMissingError, ConnectionError, SchemaTooNewError, DefinitionError.
  *
@@ -53,12 +57,12 @@ export interface UntypedStoreOptions extends OpenStoreSettings {
  * ```
  */
 export function openStore<T extends EventCreators>(
-  url: string,
+  place: string | EventStore,
   options: TypedStoreOptions<T>,
 ): Promise<Store<EventsOfAll<T>>>
-export function openStore(url: string, options?: UntypedStoreOptions): Promise<Store>
+export function openStore(place: string | EventStore, options?: UntypedStoreOptions): Promise<Store>
 export async function openStore(
-  url: string,
+  place: string | EventStore,
   options: UntypedStoreOptions = {},
 ): Promise<Store<EventInput>> {
   const { clock = systemClock, random = systemRandom, timeoutMs = CALL_TIMEOUT_MS } = options
@@ -76,6 +80,17 @@ export async function openStore(
     unknown: options.unknown ?? unknownTypesDefault(registry),
     retry: { ...defaultRetryPolicy, retryCountMax },
   }
-  const port = await openAdapter(url, options, { clock, random, ids })
-  return new Store(guardNesting(port), runtime, timeoutMs)
+  const adapter =
+    typeof place === 'object' ? place : await openAdapter(place, options, { clock, random, ids })
+  try {
+    const { projections = [], processes = [], scheduleTargets = [], leaseTtlMs } = options
+    const port = guardNesting(withInlineProjections(adapter, projections, { clock }))
+    const readSide = new ReadSide(port, runtime, {
+      ...{ projections, processes, scheduleTargets, leaseTtlMs, timeoutMs },
+    })
+    return new Store(port, runtime, readSide, timeoutMs)
+  } catch (error) {
+    if (typeof place === 'string') await adapter.close()
+    throw error
+  }
 }

@@ -30,15 +30,33 @@ import type {
   StreamAccess,
 } from '../ports/index.ts'
 import {
+  type OutboxDefinition,
+  type Processes,
+  type Schedules,
+  startOutbox,
+} from '../processes/index.ts'
+import {
+  type CollectionDefinitions,
+  CollectionReader,
+  type CollectionReads,
+  type DocumentOf,
+  type ProjectionDefinition,
+  type Projections,
+} from '../projections/index.ts'
+import {
   type BatchHandler,
+  type Consumer,
+  type DeadLetters,
   type EventHandler,
   type SubscribeOptions,
   Subscription,
+  type SubscriptionControl,
   waitForPosition,
 } from '../subscriptions/index.ts'
 import { repositoryFor } from './aggregates.ts'
 import { changeStream, type LifecycleOptions } from './lifecycle.ts'
 import type { BoundedCall, ReadAllOptions, ReadStreamOptions } from './read-options.ts'
+import type { ReadSide } from './read-side.ts'
 import { logPages, streamPages } from './reads.ts'
 import { EventSequence } from './sequence.ts'
 import type { StoredEvent, StoredOfTypes } from './store-events.ts'
@@ -78,14 +96,16 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   /** The port underneath, for programs that build on it. */
   readonly port: EventStore
   readonly #runtime: CommandRuntime
+  readonly #readSide: ReadSide
   readonly #timeoutMs: number
   readonly #subscriptions = new Set<{ stop(): Promise<void> }>()
   #closing: Promise<void> | undefined
 
   /** @internal Use `openStore`. */
-  constructor(port: EventStore, runtime: CommandRuntime, timeoutMs: number) {
+  constructor(port: EventStore, runtime: CommandRuntime, readSide: ReadSide, timeoutMs: number) {
     this.port = port
     this.#runtime = runtime
+    this.#readSide = readSide
     this.#timeoutMs = timeoutMs
   }
 
@@ -187,6 +207,56 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     return subscription
   }
 
+  /** The durable subscriptions of all programs: status, pause, resume, partitions, reset. */
+  get subscriptions(): SubscriptionControl {
+    return this.#readSide.subscriptions
+  }
+
+  /** Events that handlers could not cope with: list, retry, discard. */
+  get deadLetters(): DeadLetters {
+    return this.#readSide.deadLetters
+  }
+
+  /** The projections named at `openStore`: start, status, rebuild, compare, roll back. */
+  get projections(): Projections {
+    return this.#readSide.projections
+  }
+
+  /** The processes named at `openStore`: start, list, resume, cancel. */
+  get processes(): Processes {
+    return this.#readSide.processes
+  }
+
+  /** What happens at a time: events and commands, once or again and again. */
+  get schedules(): Schedules {
+    return this.#readSide.processes.schedules
+  }
+
+  /** Sends events out, at least once each and in order, until it is stopped or the store closes. */
+  async relay(outbox: OutboxDefinition): Promise<Consumer> {
+    const consumer = await startOutbox(this.port, this.#readSide.worker, outbox, this.#runtime)
+    this.#subscriptions.add(consumer)
+    const forget = () => this.#subscriptions.delete(consumer)
+    consumer.done.then(forget, forget)
+    return consumer
+  }
+
+  /** Resolves once a projection has handled everything up to a position: read your own writes. */
+  projected(name: string, position: number, options: BoundedCall = {}): Promise<void> {
+    return this.#readSide.projections.projected(name, position, this.#in(options))
+  }
+
+  /** Reads a collection of a projection's live generation. */
+  collection<C extends CollectionDefinitions, S, K extends keyof C & string>(
+    projection: ProjectionDefinition<C, S>,
+    name: K,
+  ): CollectionReads<DocumentOf<C[K]>> {
+    if (!Object.hasOwn(projection.collections, name)) {
+      throw new InvalidArgumentError('name', `is no collection of projection ${projection.name}`)
+    }
+    return new CollectionReader<DocumentOf<C[K]>>(this.port, projection.name, name)
+  }
+
   /**
    * Loads and commands the aggregates of a definition (`defineAggregate`) or of a class that
    * extends `Aggregate`.
@@ -281,6 +351,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   async #close(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.stop()))
+    await this.#readSide.stop()
     await this.port.close()
   }
 
