@@ -78,4 +78,5 @@ export const documentDialect: DocumentDialect = {
   },
   list: (values) => [...values],
   order: (path) => [...indexedExpressions(path), text(path)],
+  apart: true,
 }

@@ -1,6 +1,8 @@
 import { InvalidArgumentError } from '../../model/index.ts'
 import type { DocumentFilter, DocumentQuery } from '../../ports/index.ts'
 
+type DocumentSort = DocumentQuery['sort'][number]
+
 /** The types that compare; lists and objects equal nothing and compare with nothing. */
 export type DocumentType = 'boolean' | 'number' | 'text'
 
@@ -38,6 +40,11 @@ export interface DocumentDialect {
    * and all of them are equal then.
    */
   order(path: readonly string[]): readonly string[]
+  /**
+   * Set where an index read backwards serves a descending order only without NULLS LAST, and
+   * placeholders may stand in a statement twice.
+   */
+  readonly apart?: true
 }
 
 /** A statement with its values. */
@@ -66,16 +73,35 @@ export function findStatement(
   const values: unknown[] = []
   const push = pusher(dialect, values)
   const where = conditions(dialect, filters, push)
-  const order = sort.flatMap(({ path, descending }) => {
-    const direction = descending ? 'DESC' : 'ASC'
-    return dialect
-      .order(path)
-      .map((expression, i) => `${expression} ${direction}${i === 0 ? ' NULLS LAST' : ''}`)
-  })
-  let text = `SELECT key, doc, position FROM ${table}${where} ORDER BY ${[...order, 'key'].join(', ')}`
-  if (limit !== undefined || offset !== undefined) text += ` LIMIT ${push(limit ?? UNLIMITED)}`
-  if (offset !== undefined) text += ` OFFSET ${push(offset)}`
+  const order = [...sort.flatMap((one) => sortedBy(dialect, one)), 'key'].join(', ')
+  const from = `SELECT key, doc, position FROM`
+  const limited = limit === undefined && offset === undefined ? '' : push(limit ?? UNLIMITED)
+  let page = limited === '' ? '' : ` LIMIT ${limited}`
+  if (offset !== undefined) page += ` OFFSET ${push(offset)}`
+  const [first] = sort
+  if (first?.descending === true && limit !== undefined && dialect.apart !== undefined) {
+    const [property] = dialect.order(first.path)
+    const count = push(limit + (offset ?? 0))
+    const part = (condition: string, absent: number, by: string): string => {
+      const both = `${where === '' ? ' WHERE' : `${where} AND`} ${property} ${condition}`
+      return `(SELECT *, ${absent} AS absent FROM ${table}${both} ORDER BY ${by} LIMIT ${count})`
+    }
+    // An index that is read backwards has those without the property first, but they come last.
+    const present = part('IS NOT NULL', 0, order.replace(' NULLS LAST', ''))
+    const rest = [...sort.slice(1).flatMap((one) => sortedBy(dialect, one)), 'key'].join(', ')
+    const parts = `${present} UNION ALL ${part('IS NULL', 1, rest)}`
+    const text = `${from} (${parts}) found ORDER BY absent, ${order}${page}`
+    return { text, values }
+  }
+  const text = `${from} ${table}${where} ORDER BY ${order}${page}`
   return { text, values }
+}
+
+function sortedBy(dialect: DocumentDialect, { path, descending }: DocumentSort): string[] {
+  const direction = descending ? 'DESC' : 'ASC'
+  return dialect
+    .order(path)
+    .map((expression, i) => `${expression} ${direction}${i === 0 ? ' NULLS LAST' : ''}`)
 }
 
 /** How many documents match; `table` is quoted already. */
