@@ -43,7 +43,7 @@ const INT64_MAX = 2n ** 63n - 1n
 
 /**
  * The values of a statement as SQLite has them in JSON text: there a whole number of up to 64 bits
- * is an integer of just the digits that JavaScript writes, which are not those of the number itself.
+ * is an integer of just the digits that JavaScript writes, which are not always the number itself.
  */
 export function inputsOf({ values }: DocumentStatement): readonly SqlInput[] {
   return (values as readonly SqlInput[]).map((value) => {

@@ -304,6 +304,10 @@ test('another process is noticed while somebody watches', async () => {
   let calls = 0
   const stop = store.watch(() => calls++)
   await sleep(systemClock, 300)
+  await other.transaction((tx) =>
+    tx.records.write([{ kind: 'worker', key: 'a', expected: 0, value: 1 }]),
+  )
+  await sleep(systemClock, 200)
   expect(calls).toBe(0)
   await other.append(one('s'))
   for (let i = 0; i < 400 && calls === 0; i++) await sleep(systemClock, 5)

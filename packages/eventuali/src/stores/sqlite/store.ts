@@ -64,6 +64,7 @@ export class SqliteStore implements EventStore, ReadAccess {
   readonly #writer: Writer | undefined
   readonly #watcher: Watcher
   readonly #single: boolean
+  #seen = { version: -1, position: 0 }
   #closing: Promise<void> | undefined
 
   constructor(parts: StoreParts) {
@@ -234,8 +235,13 @@ export class SqliteStore implements EventStore, ReadAccess {
   #changeCount(): number | undefined {
     const { connection, sql } = this.#reader
     try {
-      if (!this.#single) return Number(this.#reader.prepare('PRAGMA data_version').get()?.[0])
-      return connection.inTransaction ? undefined : Number(sql.lastPosition.get()?.[0])
+      if (this.#single && connection.inTransaction) return undefined
+      // Most commits that add no event are beats and checkpoints: no news for those who watch.
+      const version = Number(this.#reader.prepare('PRAGMA data_version').get()?.[0])
+      if (this.#single || version !== this.#seen.version) {
+        this.#seen = { version, position: Number(sql.lastPosition.get()?.[0]) }
+      }
+      return this.#seen.position
     } catch {
       return undefined
     }
