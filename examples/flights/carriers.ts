@@ -1,60 +1,100 @@
-import type { FlightState } from './flight.ts'
+import { collection, defineProjection } from 'eventuali'
+import { type FlightState, flightEvents } from './flight.ts'
 
-interface Sum {
+/** What is known of a carrier: a document of the read model. Delays are minutes. */
+export type Carrier = {
+  code: string
   flights: number
   cancelled: number
   departed: number
   departureDelay: number
   arrived: number
   arrivalDelay: number
-  worst: number | undefined
+  worst: number | null
 }
 
-/** Adds up flights by carrier, one at a time. */
-export class Carriers {
-  readonly #sums = new Map<string, Sum>()
+const none = (code: string): Carrier => ({
+  ...{ code, flights: 0, cancelled: 0, departed: 0, departureDelay: 0, arrived: 0 },
+  ...{ arrivalDelay: 0, worst: null },
+})
+
+const worse = (worst: number | null, delay: number): number => Math.max(worst ?? delay, delay)
+
+/**
+ * The carriers as a read model that is kept while events come in. Only a flight's first event says
+ * whose it is; the others find out through a second collection, by the flight's stream.
+ */
+export const carrierProjection = defineProjection({
+  name: 'carriers',
+  version: 1,
+  events: [flightEvents],
+  collections: {
+    carriers: collection<Carrier>(),
+    flightCarriers: collection<{ carrier: string }>(),
+  },
+  handlers: {
+    FlightScheduled: async ({ stream, data: { carrier } }, ctx) => {
+      await ctx.collection('flightCarriers').put(stream, { carrier })
+      await ctx.collection('carriers').patch(carrier, (was = none(carrier)) => ({
+        ...was,
+        flights: was.flights + 1,
+      }))
+    },
+    FlightDeparted: async ({ stream, data: { delayMinutes } }, ctx) => {
+      const { carrier } = (await ctx.collection('flightCarriers').get(stream)) ?? unknown
+      await ctx.collection('carriers').patch(carrier, (was = none(carrier)) => ({
+        ...was,
+        departed: was.departed + 1,
+        departureDelay: was.departureDelay + delayMinutes,
+        worst: worse(was.worst, delayMinutes),
+      }))
+    },
+    FlightArrived: async ({ stream, data: { delayMinutes } }, ctx) => {
+      const { carrier } = (await ctx.collection('flightCarriers').get(stream)) ?? unknown
+      await ctx.collection('carriers').patch(carrier, (was = none(carrier)) => ({
+        ...was,
+        arrived: was.arrived + 1,
+        arrivalDelay: was.arrivalDelay + delayMinutes,
+        worst: worse(was.worst, delayMinutes),
+      }))
+    },
+    FlightCancelled: async ({ stream }, ctx) => {
+      const { carrier } = (await ctx.collection('flightCarriers').get(stream)) ?? unknown
+      await ctx.collection('carriers').patch(carrier, (was = none(carrier)) => ({
+        ...was,
+        cancelled: was.cancelled + 1,
+      }))
+    },
+  },
+})
+
+const unknown = { carrier: '??' }
+
+/** The same sums by another way: from the folded states of flights. */
+export class FoldedCarriers {
+  readonly #sums = new Map<string, Carrier>()
 
   add(flight: FlightState): void {
-    if (flight.carrier === undefined) return
-    const sum = this.#sumOf(flight.carrier)
-    const { departureDelayMinutes: departure, arrivalDelayMinutes: arrival } = flight
+    const { carrier, departureDelayMinutes: departure, arrivalDelayMinutes: arrival } = flight
+    if (carrier === undefined) return
+    const sum = this.#sums.get(carrier) ?? none(carrier)
+    this.#sums.set(carrier, sum)
     sum.flights++
     if (flight.status === 'cancelled') sum.cancelled++
     if (departure !== undefined) {
       sum.departed++
       sum.departureDelay += departure
+      sum.worst = worse(sum.worst, departure)
     }
     if (arrival !== undefined) {
       sum.arrived++
       sum.arrivalDelay += arrival
-    }
-    for (const delay of [departure, arrival]) {
-      if (delay !== undefined && delay > (sum.worst ?? Number.NEGATIVE_INFINITY)) sum.worst = delay
+      sum.worst = worse(sum.worst, arrival)
     }
   }
 
-  /** The table: a carrier a line, by code. Delays are minutes. */
-  table(): string {
-    const rows = [...this.#sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(rowOf)
-    const widths = titles.map((title, i) =>
-      Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)),
-    )
-    const line = (cells: readonly string[]) =>
-      cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join('  ')
-    const rule = widths.map((width) => '-'.repeat(width))
-    return [line(titles), line(rule), ...rows.map(line)].join('\n')
-  }
-
-  #sumOf(carrier: string): Sum {
-    let sum = this.#sums.get(carrier)
-    if (sum === undefined) {
-      sum = {
-        ...{ flights: 0, cancelled: 0, departed: 0, departureDelay: 0, arrived: 0 },
-        ...{ arrivalDelay: 0, worst: undefined },
-      }
-      this.#sums.set(carrier, sum)
-    }
-    return sum
+  get carriers(): Carrier[] {
+    return [...this.#sums.values()]
   }
 }
 
@@ -67,14 +107,26 @@ const titles = [
   'worst delay',
 ] as const
 
-function rowOf([carrier, sum]: readonly [string, Sum]): string[] {
+/** The table: a carrier a line, by code. */
+export function tableOf(carriers: readonly Carrier[]): string {
+  const rows = carriers.toSorted((a, b) => (a.code < b.code ? -1 : 1)).map(cellsOf)
+  const widths = titles.map((title, i) =>
+    Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)),
+  )
+  const line = (cells: readonly string[]) =>
+    cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join('  ')
+  const rule = widths.map((width) => '-'.repeat(width))
+  return [line(titles), line(rule), ...rows.map(line)].join('\n')
+}
+
+function cellsOf(carrier: Carrier): string[] {
   return [
-    carrier,
-    String(sum.flights),
-    String(sum.cancelled),
-    mean(sum.departureDelay, sum.departed),
-    mean(sum.arrivalDelay, sum.arrived),
-    sum.worst === undefined ? '-' : String(sum.worst),
+    carrier.code,
+    String(carrier.flights),
+    String(carrier.cancelled),
+    mean(carrier.departureDelay, carrier.departed),
+    mean(carrier.arrivalDelay, carrier.arrived),
+    String(carrier.worst ?? '-'),
   ]
 }
 

@@ -1,9 +1,10 @@
-// Imports a month of real flights into a SQLite file, folds each flight, and reports on carriers.
+// Imports a month of real flights into a SQLite file, keeps a table of carriers as a projection,
+// and folds each flight through its aggregate to see that both tell the same.
 // Run it with `npm start`; a second run finds the events already there.
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { importEvents, openStore, type Store } from 'eventuali'
-import { Carriers } from './carriers.ts'
+import { carrierProjection, FoldedCarriers, tableOf } from './carriers.ts'
 import { Flight } from './flight.ts'
 import { withProgress } from './progress.ts'
 
@@ -18,8 +19,8 @@ async function foldFlights(
   store: Store,
   flightCount: number,
   show: (share: number) => void,
-): Promise<{ carriers: Carriers; events: number; flights: number }> {
-  const carriers = new Carriers()
+): Promise<{ carriers: FoldedCarriers; events: number; flights: number }> {
+  const carriers = new FoldedCarriers()
   const flights = store.aggregate(Flight)
   let events = 0
   let folded = 0
@@ -44,7 +45,8 @@ const number = (value: number) => Math.round(value).toLocaleString('en-US')
 const rate = (events: number, seconds: number) =>
   `${seconds.toFixed(2)} seconds, ${number(events / Math.max(seconds, 0.001))} events/s`
 
-await using store = await openStore(`sqlite:${database}`)
+await using store = await openStore(`sqlite:${database}`, { projections: [carrierProjection] })
+await store.projections.start()
 console.log(`Flights that left New York City in January 2013, in ${database}\n`)
 
 const size = statSync(source).size
@@ -52,11 +54,18 @@ const imported = await withProgress('importing', (show) =>
   importEvents(store, source, { onProgress: ({ bytesRead }) => show(bytesRead / size) }),
 )
 
+// The read model follows by itself; here we want to read what was just written.
+const { newest } = await store.positions()
+const waited = performance.now()
+await store.projected(carrierProjection.name, newest, { timeoutMs: 120_000 })
+const projectedSeconds = (performance.now() - waited) / 1000
+const table = tableOf(await store.collection(carrierProjection, 'carriers').find())
+
 const started = performance.now()
 const folded = await withProgress('folding  ', (show) => foldFlights(store, imported.streams, show))
 const foldSeconds = (performance.now() - started) / 1000
 
-console.log(folded.carriers.table())
+console.log(table)
 console.log('\nDelays are minutes; the worst is of a departure or an arrival.\n')
 if (imported.events === 0) {
   console.log(
@@ -73,6 +82,11 @@ if (imported.events === 0) {
 console.log(
   `fold:   ${number(folded.events)} events of ${number(folded.flights)} flights in ${rate(folded.events, foldSeconds)}`,
 )
+console.log(
+  `table:  kept by a projection, current ${projectedSeconds.toFixed(2)} seconds after the import; ${
+    tableOf(folded.carriers.carriers) === table ? 'the fold gives the same' : 'THE FOLD DIFFERS'
+  }`,
+)
 console.log(`
 What to try next:
   npx eventuali query --store sqlite:${database} --stream flight-UA1545-2013-01-01-EWR
@@ -81,5 +95,5 @@ What to try next:
   npx eventuali export --store sqlite:${database} --stream flight-UA1545-2013-01-01-EWR
   npx eventuali verify --store sqlite:${database}
   npm start
-The last one stores nothing twice. The aggregate is examples/flights/flight.ts; how to write your
-own is in docs/guide/quick-start.md.`)
+The last one stores nothing twice. The aggregate is examples/flights/flight.ts, the projection
+examples/flights/carriers.ts; how to write your own is in docs/guide/quick-start.md.`)
