@@ -12,7 +12,7 @@ import type {
   PartitionInfo,
   PoisonMode,
 } from './consumer-options.ts'
-import type { FeedFilter } from './feed.ts'
+import { type FeedFilter, type FilterWords, filterOf } from './feed.ts'
 import { Handover } from './handover.ts'
 import { keyBy, type PartitionBy } from './ledger/key-hash.ts'
 
@@ -42,7 +42,7 @@ export type DurableHandler<E, T> =
     }
 
 /** Options of a subscription that the store remembers by its name. */
-export interface DurableOptions extends Omit<FeedFilter, 'after'> {
+export interface DurableOptions extends Omit<FeedFilter, 'after'>, FilterWords {
   /** Programs that use the same name share the work. At most 200 characters. */
   readonly name: string
   /** Where a new one starts: after a position (0 when left out), or with what comes from now. */
@@ -275,12 +275,12 @@ function consumerOptionsOf<E, T>(
   handle: ConsumerOptions['handle'],
   { timeoutMs }: DurableRuntime<E, T>,
 ): ConsumerOptions {
-  const { types, categories, tags, includeArchived, group } = options
+  const { group } = options
   const shared = group === true ? {} : group
   const partitions = shared === undefined ? 1 : (shared.partitions ?? GROUP_PARTITIONS)
   return {
     name: options.name,
-    filter: { types, categories, tags, includeArchived },
+    filter: filterOf(options),
     after: options.after ?? 0,
     partitions,
     ...keyBy(shared?.by ?? 'stream'),

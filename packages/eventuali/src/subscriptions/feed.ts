@@ -12,13 +12,31 @@ import { WakeSignal } from './wake.ts'
 
 /** Which events a feed delivers, and from where. */
 export interface FeedFilter {
-  /** Exclusive; 0 is the beginning of the log. */
-  readonly after?: number | undefined
+  /** Exclusive; 0 is the beginning of the log, `end` leaves out what is there at the first look. */
+  readonly after?: number | 'end' | undefined
   readonly types?: readonly string[] | undefined
   readonly categories?: readonly string[] | undefined
   /** All of them. */
   readonly tags?: readonly string[] | undefined
   readonly includeArchived?: boolean | undefined
+}
+
+/** The filter in short, for one of a kind. */
+export interface FilterWords {
+  /** One category: all streams of one kind of aggregate. Beside `categories`, one more. */
+  readonly category?: string | undefined
+  /** One event type. Beside `types`, one more. */
+  readonly type?: string | undefined
+}
+
+/** The filter of options that may say it in short. */
+export function filterOf(options: FeedFilter & FilterWords): Omit<FeedFilter, 'after'> {
+  const { category, type, categories, types, tags, includeArchived } = options
+  return {
+    ...{ tags, includeArchived },
+    categories: category === undefined ? categories : [...(categories ?? []), category],
+    types: type === undefined ? types : [...(types ?? []), type],
+  }
 }
 
 /** How a feed waits and how long it keeps trying. */
@@ -74,6 +92,7 @@ export class LogFeed {
   readonly #runtime: FeedRuntime
   readonly #wake: WakeSignal
   #position: number
+  #fromEnd: boolean
   #failures = 0
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #atEnd = false
@@ -89,9 +108,12 @@ export class LogFeed {
     limits: FeedLimits,
     runtime: FeedRuntime,
   ) {
-    const after = filter.after ?? 0
-    if (!Number.isSafeInteger(after) || after < 0) {
-      throw new InvalidArgumentError('after', 'must be a position: 0 or a positive integer')
+    const { after = 0 } = filter
+    if (after !== 'end' && (!Number.isSafeInteger(after) || after < 0)) {
+      throw new InvalidArgumentError(
+        'after',
+        "must be a position (0 or a positive integer) or 'end'",
+      )
     }
     if (!Number.isSafeInteger(limits.batchCountMax) || limits.batchCountMax < 1) {
       throw new InvalidArgumentError('maxBatch', 'must be a positive integer')
@@ -101,7 +123,8 @@ export class LogFeed {
     this.#limits = limits
     this.#runtime = runtime
     this.#wake = new WakeSignal(runtime.clock)
-    this.#position = after
+    this.#position = after === 'end' ? 0 : after
+    this.#fromEnd = after === 'end'
   }
 
   /** Everything at or below it was handed over and came back for more. */
@@ -136,6 +159,12 @@ export class LogFeed {
     this.#failures = 0
     this.lastError = undefined
     this.blocker = blocker
+    if (this.#fromEnd) {
+      this.#fromEnd = false
+      yield { events: [], position: safe }
+      this.#position = safe
+      return
+    }
     if (safe > this.#position) {
       yield* this.#read(safe, signal)
       return

@@ -1,3 +1,4 @@
+import { type RetryPolicy, retry } from '../kernel/index.ts'
 import { InvalidArgumentError, type RecordedEvent } from '../model/index.ts'
 import type { EventStore, PositionBlocker } from '../ports/index.ts'
 import {
@@ -6,6 +7,8 @@ import {
   type FeedFilter,
   type FeedLimits,
   type FeedRuntime,
+  type FilterWords,
+  filterOf,
   LogFeed,
 } from './feed.ts'
 
@@ -28,7 +31,12 @@ export interface BatchHandler<E> {
 }
 
 /** Options of `store.subscribe`. */
-export interface SubscribeOptions extends FeedFilter {
+export interface SubscribeOptions extends FeedFilter, FilterWords {
+  /**
+   * Tries a handler that throws again, from the event it failed at, instead of ending at once.
+   * For a subscription without a name: one with a name does so by itself.
+   */
+  readonly retry?: RetryPolicy | undefined
   /** Stops the subscription when aborted. */
   readonly signal?: AbortSignal | undefined
   /** A look at the log at least this often, in milliseconds; 1,000 when left out. */
@@ -86,13 +94,14 @@ export class Subscription<E = RecordedEvent> implements AsyncIterable<E>, AsyncD
       readonly onEnd: () => void
     },
   ) {
-    this.#handler = handler === undefined ? undefined : tracked(handler, this.#track)
+    const again = retrying(options.retry, runtime, this.#abort.signal)
+    this.#handler = handler === undefined ? undefined : tracked(handler, this.#track, again)
     const limits: FeedLimits = {
       ...defaultFeedLimits,
       ...(this.#handler?.maxBatch === undefined ? {} : { batchCountMax: this.#handler.maxBatch }),
       ...(options.pollIntervalMs === undefined ? {} : { pollIntervalMs: options.pollIntervalMs }),
     }
-    this.#feed = new LogFeed(store, options, limits, runtime)
+    this.#feed = new LogFeed(store, { ...filterOf(options), after: options.after }, limits, runtime)
     this.#handled = this.#feed.position
     this.#map = runtime.map
     this.#onEnd = runtime.onEnd
@@ -203,7 +212,10 @@ export class Subscription<E = RecordedEvent> implements AsyncIterable<E>, AsyncD
       }
       this.#end('stopped')
     } catch (error) {
-      this.#fail(error)
+      const { aborted, reason } = this.#abort.signal
+      // A retry that was waiting when the stop came.
+      if (aborted && error === reason) this.#end('stopped')
+      else this.#fail(error)
     }
   }
 
@@ -228,16 +240,30 @@ export class Subscription<E = RecordedEvent> implements AsyncIterable<E>, AsyncD
   }
 }
 
+/** Does a piece of work, again when it fails and the options say so. */
+type Again = (work: () => unknown) => unknown
+
+function retrying(
+  policy: RetryPolicy | undefined,
+  { clock, random }: FeedRuntime,
+  signal: AbortSignal,
+): Again {
+  if (policy === undefined) return (work) => work()
+  return (work) =>
+    retry(async () => work(), { policy, retryable: () => true, clock, random, signal })
+}
+
 /** The handler in its batch shape, telling after each step how far it has come. */
 function tracked<E>(
   handler: EventHandler<E> | BatchHandler<E>,
   track: (position: number) => void,
+  again: Again,
 ): BatchHandler<E> {
   if (typeof handler !== 'function') {
     return {
       ...handler,
       batch: async (events, context) => {
-        await handler.batch(events, context)
+        await again(() => handler.batch(events, context))
         track(context.position)
       },
     }
@@ -247,7 +273,7 @@ function tracked<E>(
       for (const event of events) {
         if (signal.aborted) return
         const { position } = event as { position: number }
-        const result = handler(event, { signal, position })
+        const result = again(() => handler(event, { signal, position }))
         // A handler that returns no promise costs no turn of the event loop.
         if (result instanceof Promise) await result
         track(position)
