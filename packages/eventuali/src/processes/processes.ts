@@ -1,6 +1,6 @@
 import type { CommandRuntime } from '../commands/index.ts'
 import { InvalidArgumentError } from '../model/index.ts'
-import type { EventStore } from '../ports/index.ts'
+import type { CallOptions, EventStore } from '../ports/index.ts'
 import type { Worker } from '../subscriptions/index.ts'
 import { type ProcessDefinition, targetName } from './define-process.ts'
 import { definitionSets } from './definition-set.ts'
@@ -93,6 +93,14 @@ export class Processes {
   async stop(): Promise<void> {
     this.#running = false
     await Promise.all(this.#all().map((runner) => runner.stop()))
+  }
+
+  /**
+   * Resolves once the processes have seen everything up to a position; what they emitted may still
+   * be under way. OperationTimeoutError otherwise.
+   */
+  async reached(position: number, options: CallOptions = {}): Promise<void> {
+    for (const runner of this.#runners.values()) await runner.reached(position, options)
   }
 
   /**

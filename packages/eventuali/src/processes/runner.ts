@@ -1,7 +1,7 @@
 import type { CommandRuntime } from '../commands/index.ts'
 import { backoffMs } from '../kernel/index.ts'
 import type { RecordedEvent } from '../model/index.ts'
-import type { EventStore, StoreTransaction } from '../ports/index.ts'
+import type { CallOptions, EventStore, StoreTransaction } from '../ports/index.ts'
 import {
   type Consumer,
   type ConsumerBatch,
@@ -122,6 +122,11 @@ export class ProcessRunner {
     while ((await this.#due.look(0)).worked) {
       // Each look may make more work fall due.
     }
+  }
+
+  /** Resolves once everything up to the position has moved its processes. */
+  async reached(position: number, options: CallOptions): Promise<void> {
+    await this.#consumer?.reached(position, options)
   }
 
   /** The correlation key, by the newest version that handles the type. */

@@ -281,9 +281,16 @@ export class Steps {
   async compensate(ws: Workspace, slot: Slot, reason: string): Promise<void> {
     const instance = slot.instance as Instance
     if (instance.status !== 'running') return
-    const [head, ...dropped] = instance.queue
-    for (const id of dropped) ws.remove(recordKinds.command, commandKey(ws.process, id))
-    instance.queue = head === undefined ? [] : [head]
+    const [head] = instance.queue
+    const first =
+      head === undefined
+        ? undefined
+        : await ws.record(recordKinds.command, commandKey(ws.process, head))
+    const kept = first?.due === undefined ? [] : instance.queue.slice(0, 1)
+    for (const id of instance.queue.slice(kept.length)) {
+      ws.remove(recordKinds.command, commandKey(ws.process, id))
+    }
+    instance.queue = kept
     instance.status = 'compensating'
     instance.reason = reason
     instance.ending = null
