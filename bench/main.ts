@@ -8,6 +8,7 @@ import { importBench, importName } from './import-bench.ts'
 import { describeMachine, flushRate } from './machine.ts'
 import { type BenchCase, type CaseResult, type Pace, runPaired } from './paired.ts'
 import { postgresBench } from './postgres-cases.ts'
+import { postgresProjection, sqliteProjection } from './projection-cases.ts'
 import { type FactBench, postgresReadSide, sqliteReadSide } from './read-side-cases.ts'
 import { type Fact, factsText, machineText, type RunResult, tableText } from './report.ts'
 import { sqliteCases, sqliteVersions } from './sqlite-cases.ts'
@@ -65,12 +66,18 @@ const sqlite = [
   ...sqliteCases({ folder, baseCount }),
   ...sqliteCostCases(folder),
   ...sqliteSide.cases,
+  sqliteProjection(folder, baseCount),
 ]
 const emmett =
   values.emmett === undefined
     ? []
     : [emmettCase(values.emmett, postgres.databases, values.quick ? 1000 : 9000)]
-const onPostgres = [...postgres.cases, ...postgresSide.cases, ...emmett]
+const onPostgres = [
+  ...postgres.cases,
+  ...postgresSide.cases,
+  postgresProjection(postgres.databases),
+  ...emmett,
+]
 
 async function runAll(cases: readonly BenchCase[]): Promise<void> {
   for (const bench of cases.filter(({ name }) => matches(name))) {

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { openStore, type Store } from 'eventuali'
 import { fillBase } from './base-log.ts'
+import { Consumers } from './consumers.ts'
 import type { BenchCase, Contender, OpenCase } from './paired.ts'
 import { RawPostgres } from './postgres-raw.ts'
 import type { Fact } from './report.ts'
@@ -43,6 +44,13 @@ function catchUpCase(name: string, open: () => Promise<ReadSide>): BenchCase {
     const { store, scan, close } = await open()
     const eventsPerCall = await scan()
     const { newest } = await store.positions()
+    const consumers = await Consumers.of(store)
+    const durable = (as: string, what: string, partitions: number): Contender => ({
+      ...{ name: as, what, eventsPerCall },
+      run: async (calls) => {
+        for (let i = 0; i < calls; i++) await consumers.pass(partitions)
+      },
+    })
     const contenders: Contender[] = [
       {
         name: 'subscribe',
@@ -60,8 +68,18 @@ function catchUpCase(name: string, open: () => Promise<ReadSide>): BenchCase {
           for (let i = 0; i < calls; i++) await scan()
         },
       },
+      durable('durable', 'the same under a name, which saves where it is', 1),
+      durable('group', 'the same as the only member of a group of 64 partitions', 64),
     ]
-    return { contenders, ratios: [{ of: 'subscribe', to: 'raw', goal }], close }
+    const ratios = ['subscribe', 'durable', 'group'].map((of) => ({
+      ...{ of, to: 'raw' },
+      ...(of === 'group' ? {} : { goal }),
+    }))
+    const closeAll = async (): Promise<void> => {
+      await consumers.stop()
+      await close()
+    }
+    return { contenders, ratios, close: closeAll }
   }
   return { name: `${name} catch-up`, open: openCase }
 }
