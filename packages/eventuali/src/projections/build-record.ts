@@ -24,6 +24,8 @@ export interface BuildValue extends BuildSettings {
   readonly events: number
   /** Positions of events that were passed over, the first 1,000. */
   readonly skipped: readonly number[]
+  /** Why it was given up, until somebody asks for it again; null while it goes on. */
+  readonly failed: string | null
 }
 
 /** A build with the revision that its builder's next write expects. */

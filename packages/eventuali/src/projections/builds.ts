@@ -2,7 +2,13 @@ import type { Clock, IdSource } from '../kernel/index.ts'
 import { InvalidArgumentError, ProjectionBuildLostError } from '../model/index.ts'
 import type { EventStore, StoreTransaction } from '../ports/index.ts'
 import { Build, type BuildProgress, type BuildResult, type BuildRuntime } from './build.ts'
-import { type BuildSettings, type BuildValue, readBuild, writeBuild } from './build-record.ts'
+import {
+  type BuildSettings,
+  type BuildValue,
+  lockBuild,
+  readBuild,
+  writeBuild,
+} from './build-record.ts'
 import type { AnyProjection } from './define.ts'
 import {
   addGeneration,
@@ -15,8 +21,8 @@ import {
   writeRegistered,
 } from './registry.ts'
 
-/** A build whose record has not changed for so long is taken over. */
-const SILENCE_MS = 10_000
+/** Ends a build because its process does, not for good. */
+const STOPPED = new Error('the projections were stopped')
 
 interface Running {
   readonly generation: number
@@ -30,6 +36,8 @@ interface Running {
 export interface BuildsRuntime extends BuildRuntime {
   readonly ids: IdSource
   readonly clock: Clock
+  /** A build whose record has not changed for so long is taken over. */
+  readonly silenceMs: number
 }
 
 /** Drops tables of a generation with what is recorded of its build. */
@@ -49,6 +57,7 @@ export class Builds {
   readonly #runtime: () => Promise<BuildsRuntime>
   readonly #owner: string
   readonly #running = new Map<string, Running>()
+  readonly #errors = new Map<string, unknown>()
   /** When the revision of a foreign build was first seen, on this process's own clock. */
   readonly #sightings = new Map<string, { readonly revision: number; readonly atMs: number }>()
 
@@ -56,6 +65,11 @@ export class Builds {
     this.#port = port
     this.#owner = owner
     this.#runtime = runtime
+  }
+
+  /** Why the last build of a projection in this process failed, until one succeeds. */
+  error(name: string): unknown {
+    return this.#errors.get(name)
   }
 
   /** The build of a projection that runs here. */
@@ -103,16 +117,19 @@ export class Builds {
     return await this.#join(name, {})
   }
 
-  /** Goes on with a build whose builder has fallen silent. Called again and again. */
-  async resume(projection: AnyProjection, registered: Registered): Promise<void> {
+  /**
+   * Goes on with a build whose builder has fallen silent. Called again and again; `anew` takes up
+   * those as well that were given up.
+   */
+  async resume(projection: AnyProjection, registered: Registered, anew: boolean): Promise<void> {
     const { name, version } = projection
     if (this.#running.has(name)) return
     for (const [key, { status, version: built }] of Object.entries(registered.generations)) {
       if (status !== 'building' || built !== version) continue
       const generation = Number(key)
       const found = await readBuild(this.#port.records, name, generation)
-      if (found === undefined) continue
-      const { clock } = await this.#runtime()
+      if (found === undefined || (found.value.failed !== null && !anew)) continue
+      const { clock, silenceMs } = await this.#runtime()
       const seen = this.#sightings.get(name)
       const now = clock.monotonic()
       if (found.value.owner !== this.#owner && seen?.revision !== found.revision) {
@@ -120,8 +137,13 @@ export class Builds {
         continue
       }
       const silentMs = now - (seen?.atMs ?? now)
-      if (found.value.owner !== this.#owner && silentMs < SILENCE_MS) continue
-      const value = { ...found.value, owner: this.#owner, epoch: found.value.epoch + 1 }
+      if (found.value.owner !== this.#owner && silentMs < silenceMs) continue
+      const value = {
+        ...found.value,
+        owner: this.#owner,
+        epoch: found.value.epoch + 1,
+        failed: null,
+      }
       await this.#port.transaction((tx) =>
         writeBuild(tx.records, name, generation, found.revision, value),
       )
@@ -133,7 +155,7 @@ export class Builds {
   /** Ends the build of a projection here; what it has done stays and can be resumed. */
   async cancel(name: string): Promise<void> {
     const running = this.#running.get(name)
-    running?.abort.abort()
+    running?.abort.abort(STOPPED)
     await running?.result.catch(() => {})
   }
 
@@ -143,7 +165,15 @@ export class Builds {
   }
 
   #fresh(settings: BuildSettings, position: number): BuildValue {
-    return { ...settings, epoch: 1, owner: this.#owner, position, events: 0, skipped: [] }
+    return {
+      ...settings,
+      epoch: 1,
+      owner: this.#owner,
+      position,
+      events: 0,
+      skipped: [],
+      failed: null,
+    }
   }
 
   async #prepare(
@@ -160,7 +190,7 @@ export class Builds {
       const isSame = generation.version === version && generation.mode === mode
       if (isSame && found !== undefined) {
         const value = {
-          ...{ ...found.value, ...settings },
+          ...{ ...found.value, ...settings, failed: null },
           ...{ owner: this.#owner, epoch: found.value.epoch + 1 },
         }
         await writeBuild(tx.records, name, number, found.revision, value)
@@ -190,11 +220,33 @@ export class Builds {
     })
     const result = Promise.resolve()
       .then(() => build.run())
+      .then(
+        (done) => {
+          this.#errors.delete(name)
+          return done
+        },
+        async (error: unknown) => {
+          this.#errors.set(name, error)
+          await this.#giveUp(name, generation, value.epoch, error).catch(() => {})
+          throw error
+        },
+      )
       .finally(() => this.#running.delete(name))
     // Whoever waits for it hears of a failure; nobody has to.
     result.catch(() => {})
     const running: Running = { generation, result, abort, listeners, progress: undefined }
     this.#running.set(name, running)
+  }
+
+  /** Records that a build has failed, so that nobody tries it again and again. */
+  async #giveUp(name: string, generation: number, epoch: number, error: unknown): Promise<void> {
+    if (error === STOPPED || error instanceof ProjectionBuildLostError) return
+    await this.#port.transaction(async (tx) => {
+      const owner = this.#owner
+      const build = await lockBuild(tx.records, name, generation, { owner, epoch })
+      const failed = error instanceof Error ? error.message : String(error)
+      await writeBuild(tx.records, name, generation, build.revision, { ...build.value, failed })
+    })
   }
 
   async #join(

@@ -211,6 +211,7 @@ describeStores('rebuild', ({ open }) => {
     await expect(next.projections.rebuild('carriers')).rejects.toMatchObject({
       ...{ code: 'PROJECTION_BUILD_FAILED', position: bad },
     })
+    expect((await next.projections.status())[0]).toMatchObject({ error: { position: bad } })
     const report = await next.projections.rebuild('carriers', { onError: 'skip' })
     expect(report).toMatchObject({ skipped: [bad], comparison: { onlyOld: 1, same: 1 } })
     expect((await reader(port).get('dhl'))?.parcels).toBe(10)

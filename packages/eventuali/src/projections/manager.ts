@@ -1,5 +1,5 @@
 import { type Clock, type IdSource, type Random, sleep } from '../kernel/index.ts'
-import { DefinitionError, InvalidArgumentError } from '../model/index.ts'
+import { CapabilityError, DefinitionError, InvalidArgumentError } from '../model/index.ts'
 import type { CallOptions, EventStore } from '../ports/index.ts'
 import type { Consumer, Worker } from '../subscriptions/index.ts'
 import type { BuildProgress, BuildResult } from './build.ts'
@@ -100,6 +100,8 @@ export class Projections {
   #stopTimer: (() => void) | undefined
   #looking: Promise<void> | undefined
   #started = false
+  /** During the first look, which also takes up builds that were given up. */
+  #isFirst = false
 
   constructor(
     port: EventStore,
@@ -123,12 +125,20 @@ export class Projections {
   /**
    * Registers what is new and builds it, runs the asynchronous ones, resumes builds whose process
    * has died. Resolves once that is under way (a first build over a short log: once it is done);
-   * `projected` waits for a result.
+   * `projected` waits for a result. Throws CapabilityError for SQL tables where there is no SQL.
    */
   async start(): Promise<void> {
     if (this.#started) return
     this.#started = true
+    this.#isFirst = true
     await this.#look()
+    this.#isFirst = false
+    for (const error of this.#errors.values()) {
+      // No later look mends these.
+      if (!(error instanceof CapabilityError)) continue
+      await this.stop()
+      throw error
+    }
     this.#schedule()
   }
 
@@ -294,7 +304,7 @@ export class Projections {
   #forBuilds(): Promise<BuildsRuntime> {
     const { clock, random, ids } = this.#runtime
     this.#buildsRuntime ??= qualifierOf(this.#port).then((qualifier) => ({
-      ...{ clock, random, ids, qualifier },
+      ...{ clock, random, ids, qualifier, silenceMs: 2 * this.#worker.ttlMs },
       ...{ timeoutMs: BATCH_TIMEOUT_MS, switchTimeoutMs: SWITCH_TIMEOUT_MS },
     }))
     this.#buildsRuntime.catch(() => {
@@ -344,7 +354,7 @@ export class Projections {
       await this.#firstBuild(definition)
       return
     }
-    await this.#builds.resume(definition, registered)
+    await this.#builds.resume(definition, registered, this.#isFirst)
     const live = liveOf(registered)
     if (live === undefined) this.#live.delete(name)
     else this.#live.set(name, live.generation)
@@ -396,12 +406,14 @@ export class Projections {
   async #firstBuild(definition: AnyProjection): Promise<void> {
     const settings = { compare: false, requireEqual: false, onError: 'fail' } as const
     const building = this.#builds.rebuild(definition, settings, {})
+    // A failure is in the status; only what no handler could mend is thrown on.
     const done = building.then(
       () => this.#lookAt(definition),
       (error: unknown) => {
-        this.#errors.set(definition.name, error)
+        if (error instanceof CapabilityError) throw error
       },
     )
+    done.catch(() => {})
     // A short log is built before the program goes on; a long one meanwhile.
     const timer = new AbortController()
     const patience = sleep(this.#runtime.clock, FIRST_BUILD_WAIT_MS, timer.signal).catch(() => {})
@@ -454,7 +466,7 @@ export class Projections {
         ...{ status: found.status, tables: found.tables },
       })),
       build: this.#builds.running(name)?.progress,
-      error: this.#errors.get(name) ?? consumer?.error,
+      error: this.#builds.error(name) ?? this.#errors.get(name) ?? consumer?.error,
     }
   }
 }

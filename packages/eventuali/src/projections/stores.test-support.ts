@@ -15,15 +15,25 @@ import { openSqliteStore } from '../stores/sqlite/index.ts'
 
 const ids = uuidV7Source(systemClock, systemRandom)
 
-/** What a test of one adapter gets: a fresh, empty store for each call. */
+/** What a test of one adapter gets. */
 export interface StoreUnderTest {
   readonly adapter: string
+  /** A fresh, empty store. */
   readonly open: () => Promise<EventStore>
+  /** The last one once more, as another process has it. */
+  readonly openAgain: () => Promise<EventStore>
 }
 
 /** Describes the same for every adapter. */
 export function describeStores(title: string, define: (store: StoreUnderTest) => void): void {
-  describe(`${title}: memory`, () => define({ adapter: 'memory', open: () => openMemoryStore() }))
+  describe(`${title}: memory`, () => {
+    let last: EventStore
+    const open = async () => {
+      last = await openMemoryStore()
+      return last
+    }
+    define({ adapter: 'memory', open, openAgain: async () => last })
+  })
 
   describe(`${title}: SQLite`, () => {
     const folder = mkdtempSync(join(tmpdir(), 'eventuali-projections-'))
@@ -31,15 +41,19 @@ export function describeStores(title: string, define: (store: StoreUnderTest) =>
     let count = 0
     afterEach(() => Promise.all(opened.splice(0).map((store) => store.close())))
     afterAll(() => rmSync(folder, { recursive: true, force: true }))
-    const open = async () => {
+    const openAgain = async () => {
       const store = await openSqliteStore({
-        file: join(folder, `${++count}.db`),
+        file: join(folder, `${count}.db`),
         profile: 'relaxed',
       })
       opened.push(store)
       return store
     }
-    define({ adapter: 'sqlite', open })
+    const open = () => {
+      count += 1
+      return openAgain()
+    }
+    define({ adapter: 'sqlite', open, openAgain })
   })
 
   describe.skipIf(postgresSkipReason() !== undefined)(`${title}: PostgreSQL`, () => {
@@ -53,12 +67,16 @@ export function describeStores(title: string, define: (store: StoreUnderTest) =>
     }, 60_000)
     afterEach(() => Promise.all(opened.splice(0).map((store) => store.close())))
     afterAll(() => server?.stop())
-    const open = async () => {
+    const openAgain = async () => {
       const injected = { clock: systemClock, random: systemRandom, ids }
-      const store = await openPostgresStore({ url, schema: `s${++count}`, ...injected })
+      const store = await openPostgresStore({ url, schema: `s${count}`, ...injected })
       opened.push(store)
       return store
     }
-    define({ adapter: 'postgres', open })
+    const open = () => {
+      count += 1
+      return openAgain()
+    }
+    define({ adapter: 'postgres', open, openAgain })
   })
 }
