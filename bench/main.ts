@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { writeDocs } from './docs-page.ts'
-import { emmettCase } from './emmett-case.ts'
+import { emmettCases } from './emmett-case.ts'
 import { importBench, importName } from './import-bench.ts'
 import { describeMachine, flushRate } from './machine.ts'
 import { type BenchCase, type CaseResult, type Pace, runPaired } from './paired.ts'
@@ -71,7 +71,7 @@ const sqlite = [
 const emmett =
   values.emmett === undefined
     ? []
-    : [emmettCase(values.emmett, postgres.databases, values.quick ? 1000 : 9000)]
+    : emmettCases(values.emmett, postgres.databases, values.quick ? 1000 : 9000)
 const onPostgres = [
   ...postgres.cases,
   ...postgresSide.cases,

@@ -28,7 +28,7 @@ const latencyCount = 500
 const quietMs = 10
 
 /** Subscribes from the beginning and waits until the handler has seen the event at `upTo`. */
-export async function catchUp(store: Store, upTo: number): Promise<void> {
+async function catchUp(store: Store, upTo: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const batch = (_events: readonly unknown[], { position }: { readonly position: number }) => {
     if (position >= upTo) resolve()
