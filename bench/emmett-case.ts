@@ -33,16 +33,20 @@ class Emmett {
   }
 
   async #answer(): Promise<number> {
-    const ended = once(this.#process, 'exit').then(() => {
-      throw new Error('the process of Emmett has ended')
-    })
-    // Looked at only while an answer is awaited.
-    ended.catch(() => {})
-    const [answer] = (await Promise.race([once(this.#process, 'message'), ended])) as [
-      { readonly count?: number; readonly error?: string },
-    ]
-    if (answer.count === undefined) throw new Error(`Emmett: ${answer.error}`)
-    return answer.count
+    const waiting = new AbortController()
+    const { signal } = waiting
+    try {
+      const [answer] = (await Promise.race([
+        once(this.#process, 'message', { signal }),
+        once(this.#process, 'exit', { signal }).then(() => {
+          throw new Error('the process of Emmett has ended')
+        }),
+      ])) as [{ readonly count?: number; readonly error?: string }]
+      if (answer.count === undefined) throw new Error(`Emmett: ${answer.error}`)
+      return answer.count
+    } finally {
+      waiting.abort()
+    }
   }
 
   close(): void {
