@@ -156,7 +156,7 @@ describe.each(stores)('replay into another store, $name', ({ from, to }) => {
     await Promise.all([source.close(), target.close()])
   })
 
-  it('goes on with a stream whose deletion it has replayed, and not with a removed past', async () => {
+  it('goes on with a stream whose deletion it has replayed, not with a removed past', async () => {
     const [source, target] = [await from(), await to()]
     await append(source, 'a-1', [newEvent('Placed')])
     await replay(source, { into: { store: target } })

@@ -119,7 +119,7 @@ describe.each(stores)('replay into a handler, $name', ({ open }) => {
     await store.close()
   })
 
-  it('refuses a name of another replay, of another log, and one that is moved meanwhile', async () => {
+  it('refuses a name of another replay or log, and one that is moved meanwhile', async () => {
     const store = await open()
     await fill(store)
     const resume = { name: 'x' }

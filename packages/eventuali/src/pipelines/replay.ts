@@ -31,9 +31,9 @@ type Page = Awaited<ReturnType<ReplayPages['next']>>
 
 /**
  * Hands events of the log over once more: from a position, a moment or a stream on, filtered, to
- * a handler, into another store or a projection in memory, at most so many a second. It ends at the safe position as it
- * was at the beginning. Two pages of events are in memory at a time. Nothing else runs because of
- * it: no projection's effects, no subscriptions.
+ * a handler, another store or a projection in memory, at most so many a second. It ends at the
+ * safe position as it was at the beginning. Two pages of events are in memory at a time. Nothing
+ * else runs because of it: no projection's effects, no subscriptions.
  *
  * With `resume` it may be broken off at any moment and goes on where it stopped: into another
  * store and into a transactional handler exactly once, into other handlers at least once.
