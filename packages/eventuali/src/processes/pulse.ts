@@ -16,7 +16,8 @@ export class Pulse {
   }
 
   async wait(ms: number): Promise<void> {
-    if (!this.#hinted && ms > 0) {
+    // Also without a wait a turn of the event loop passes: a store in memory gives none by itself.
+    if (!this.#hinted) {
       const { promise, resolve } = Promise.withResolvers<void>()
       const stop = this.#clock.timer(ms, resolve, { background: true })
       this.#wake = resolve

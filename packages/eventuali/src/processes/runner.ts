@@ -32,6 +32,8 @@ const NOTHING = '$nothing'
 /** Waits after a hint, whose transaction may not have committed yet: 1, 2, 4, … milliseconds. */
 const EAGER_LOOK_COUNT = 7
 const PRUNE_INTERVAL_MS = 60_000
+/** A process that sets itself a deadline for now, again and again, must not hold `settle` for ever. */
+const SETTLE_ROUND_COUNT_MAX = 1000
 
 /**
  * The processes of one name: a consumer that moves them, and a loop beside it that does what falls
@@ -119,8 +121,8 @@ export class ProcessRunner {
 
   /** Does everything that is due now, also when another program owns the processes. */
   async settle(): Promise<void> {
-    while ((await this.#due.look(0)).worked) {
-      // Each look may make more work fall due.
+    for (let round = 0; round < SETTLE_ROUND_COUNT_MAX; round++) {
+      if (!(await this.#due.look(0)).worked) return
     }
   }
 
