@@ -22,7 +22,7 @@ export interface ConsumerBatch {
   readonly attempt: number
   /** True when dead letters are handled again: their positions lie below the checkpoint. */
   readonly retried: boolean
-  /** Aborted when the consumer stops or the partition is lost; rejecting with its reason is fine. */
+  /** Aborted when the consumer stops or the partition is lost; reject with its reason then. */
   readonly signal: AbortSignal
   /**
    * The transaction that also moves the checkpoint; there if and only if the consumer is

@@ -28,7 +28,7 @@ export interface DurableContext<T> {
   readonly attempt: number
   /** True for dead letters that are handled again. */
   readonly retried: boolean
-  /** With `transactional`: what is done in it is done exactly once, the checkpoint moves with it. */
+  /** With `transactional`: what is done in it is done exactly once, with the checkpoint. */
   readonly tx: T | undefined
 }
 

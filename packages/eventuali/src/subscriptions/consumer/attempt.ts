@@ -46,7 +46,7 @@ class Unparked extends Error {
   }
 }
 
-/** One try: the handler, and in one transaction (with it, when asked for) what is to be recorded. */
+/** One try: the handler, and in one transaction (with it, if asked for) what is to be recorded. */
 class Attempt {
   readonly #context: AttemptContext
   readonly #work: Work

@@ -152,9 +152,9 @@ export class Group implements LaneHost, PumpHost, SaverHost {
     for (const waiter of this.waiters) waiter()
   }
 
+  /** No look at once: two workers that take each other for dead would chase each other. */
   lost(lane: Lane): void {
     this.#drop(lane)
-    this.look()
   }
 
   stopped(lane: Lane, error: unknown): void {
