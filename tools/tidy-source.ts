@@ -62,9 +62,9 @@ function isSeeded(file: string): boolean {
   return /^packages\/eventuali\/src\/(?!kernel\/)/.test(file) && !/\.(test|test-d)\.ts$/.test(file)
 }
 
-/** `describe(…)`, `describe.each(…)(…)`, `describe.skipIf(…)(…)`. */
+/** `describe(…)`, `describe.each(…)(…)`, `describe.skipIf(…)(…)`, `describeStores(…)`. */
 function isDescribe(node: Node): boolean {
-  if (node.type === 'Identifier') return node.name === 'describe'
+  if (node.type === 'Identifier') return /^describe([A-Z]|$)/.test(node.name)
   if (node.type === 'CallExpression') return isDescribe(node.callee)
   return node.type === 'MemberExpression' && isDescribe(node.object)
 }

@@ -17,7 +17,8 @@ export type DocumentOperator =
  * A condition on one property. A property that is not there (or null) matches only `exists: false`
  * and `eq: null`, `ne` of another value, and `in` with null. Values of different types never
  * compare as less or greater, nor are they equal (`true` is not 1). Lists and objects equal
- * nothing and compare with nothing. Text compares by code point.
+ * nothing and compare with nothing. Text compares by code point; one that holds half of a surrogate
+ * pair is kept, but what finds it is the store's own choice.
  */
 export interface DocumentFilter {
   /** From the document's root through objects; it never goes into a list. */

@@ -1,5 +1,5 @@
 import type { Json } from '../model/index.ts'
-import type { CallOptions } from './event-store.ts'
+import type { CallOptions } from './call-options.ts'
 
 /** A message on its way to a broker. */
 export interface BrokerMessage {

@@ -1,4 +1,5 @@
 import type { ExpectedVersion, Json, RecordedEvent, StreamInfo } from '../model/index.ts'
+import type { CallOptions } from './call-options.ts'
 import type { InlineAccess, InlineProjection } from './inline.ts'
 import type { ModelAccess, ModelReads } from './read-model.ts'
 import type { RecordAccess, RecordReads } from './records.ts'
@@ -109,13 +110,6 @@ export type AppendOutcome =
       /** The registered inline projections that the request did not name at their version. */
       readonly projections: readonly InlineProjection[]
     }
-
-/** Bounds of one call. */
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined
-  /** Milliseconds until the call must have ended, one way or the other. */
-  readonly timeoutMs?: number | undefined
-}
 
 /** Which way a read goes: `forward` is oldest first. */
 export type Direction = 'forward' | 'backward'

@@ -5,13 +5,13 @@ export type {
   DocumentSort,
 } from '../model/index.ts'
 export type { Broker, BrokerMessage } from './broker.ts'
+export type { CallOptions } from './call-options.ts'
 export type {
   AppendCondition,
   AppendEntry,
   AppendedEntry,
   AppendOutcome,
   AppendRequest,
-  CallOptions,
   Direction,
   EventStore,
   LogPositions,

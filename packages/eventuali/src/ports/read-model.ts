@@ -1,5 +1,5 @@
 import type { DocumentFilter, DocumentQuery, Json } from '../model/index.ts'
-import type { CallOptions } from './event-store.ts'
+import type { CallOptions } from './call-options.ts'
 
 /** A property of a document that finds go by. */
 export interface DocumentIndex {

@@ -1,5 +1,5 @@
 import type { Json } from '../model/index.ts'
-import type { CallOptions } from './event-store.ts'
+import type { CallOptions } from './call-options.ts'
 
 /**
  * A small row of the read side: a checkpoint, a lease, a schedule, a dead letter. One kind of row

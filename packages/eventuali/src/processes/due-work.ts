@@ -41,7 +41,7 @@ export interface DueParts {
   readonly process: string
   /** Undefined for schedules that belong to no process. */
   readonly steps: Steps | undefined
-  readonly executor: CommandExecutor
+  readonly executor: Pick<CommandExecutor, 'execute'>
   readonly limits: DueLimits
 }
 

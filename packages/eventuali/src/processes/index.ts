@@ -22,6 +22,7 @@ export type {
   CommandRejection,
   CommandTarget,
   Deadline,
+  DeadlineSchemas,
   EmittedCommand,
   EventsOfSources,
   ProcessContext,
@@ -29,4 +30,5 @@ export type {
 } from './process-context.ts'
 export { Processes, type ProcessesOptions, type ProcessHealth } from './processes.ts'
 export type { RecurrenceOptions } from './recurrence.ts'
+export { Rehearsal, type RehearsedWork } from './rehearsal.ts'
 export { appendTo, commandTo, type ScheduledAction, Schedules } from './schedules.ts'

@@ -135,7 +135,7 @@ function escaped(key: string): string {
   return key.replaceAll('%', '%25').replaceAll('/', '%2F')
 }
 
-/** The key of a process's record. Throws InvalidArgumentError for a key that records cannot have. */
+/** The key of a process's record. Throws InvalidArgumentError for one that records cannot have. */
 export function instanceKey(process: string, key: string): string {
   if (typeof key !== 'string' || key === '') {
     throw new InvalidArgumentError('correlate', 'gave a key that is no text, or empty')

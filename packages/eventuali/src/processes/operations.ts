@@ -249,7 +249,7 @@ export class ProcessOperations {
     })
   }
 
-  async schedules(prefix: string, limit = LIST_LIMIT): Promise<readonly ScheduleInfo[]> {
+  async schedules(prefix: string, limit: number = LIST_LIMIT): Promise<readonly ScheduleInfo[]> {
     const found = await this.#port.records.list({ kind: recordKinds.schedule, prefix, limit })
     return found.map(scheduleInfo)
   }

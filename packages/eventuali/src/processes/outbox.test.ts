@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { memoryBroker } from '../testing/index.ts'
 import { defineOutbox, startOutbox } from './outbox.ts'
 import { orders, Program, saga, start, until, wallClock } from './saga.test-support.ts'
 import { describeStores } from './stores.test-support.ts'
@@ -56,6 +57,26 @@ describeStores('an outbox', ({ open }) => {
     }
   })
 
+  it('publishes to a broker again what it may not have taken, under the same ids', async () => {
+    const store = await open()
+    const program = new Program(store, [saga()], wallClock(start), { ttlMs: 200 })
+    const broker = memoryBroker()
+    broker.fail(1, 'after')
+    const rules = { after: 0, maxBatch: 4, retry } as const
+    const outbox = defineOutbox({ name: 'out', broker, topic: 'orders', ...rules })
+    for (let total = 1; total <= 8; total++) await program.append('order-1', placed(total))
+    const consumer = await startOutbox(store, program.worker, outbox, program.runtime)
+    stops.push(
+      () => consumer.stop(),
+      () => program.stop(),
+    )
+    await consumer.reached((await store.positions()).newest, { timeoutMs: 20_000 })
+    expect(broker.published.length).toBeGreaterThan(8)
+    expect(broker.messages.map(({ payload }) => (payload as { total: number }).total)).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8,
+    ])
+  })
+
   it('parks what nobody takes, and lets other keys pass', async () => {
     const store = await open()
     const program = new Program(store, [saga()], wallClock(start), { ttlMs: 200 })
@@ -89,13 +110,7 @@ describeStores('an outbox', ({ open }) => {
 
 describe('defineOutbox', () => {
   it('hands messages to a broker under a topic, and wants one way out', async () => {
-    const published: unknown[] = []
-    const broker = {
-      publish: async (messages: readonly unknown[]) => {
-        published.push(...messages)
-      },
-      close: async () => {},
-    }
+    const broker = memoryBroker()
     const { deliver } = defineOutbox({ name: 'out', broker, topic: ({ type }) => `t.${type}` })
     const event = {
       ...{ id: 'e', stream: 'order-1', version: 1, position: 7, type: 'OrderPlaced' },
@@ -104,7 +119,7 @@ describe('defineOutbox', () => {
     }
     const signal = new AbortController().signal
     await deliver([{ id: 'm', key: 'k', event }], { attempt: 0, signal })
-    expect(published).toEqual([
+    expect(broker.messages).toEqual([
       {
         ...{ id: 'm', key: 'k', type: 'OrderPlaced', topic: 't.OrderPlaced', time: 5 },
         payload: { total: 1 },

@@ -43,7 +43,17 @@ export interface ProcessHealth {
   readonly error: unknown
 }
 
-/** The processes of a store: runs them, shows them, and lets a person help those that are stuck. */
+/**
+ * The processes of a store: runs them, shows them, and lets a person help those that are stuck.
+ *
+ * @example
+ * ```ts
+ * import { openStore } from 'eventuali'
+ *
+ * await using store = await openStore('memory:')
+ * console.log(store.processes.names) // those named at openStore
+ * ```
+ */
 export class Processes {
   readonly schedules: Schedules
   readonly #operations: ProcessOperations

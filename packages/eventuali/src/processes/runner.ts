@@ -17,7 +17,7 @@ import { Pulse } from './pulse.ts'
 import { Steps } from './steps.ts'
 import { Workspace } from './workspace.ts'
 
-/** What a runner is made of. Without definitions it does the schedules that belong to no process. */
+/** What a runner is made of. Without definitions it does the schedules of no process. */
 export interface RunnerParts {
   readonly port: EventStore
   readonly worker: Worker
@@ -32,7 +32,7 @@ const NOTHING = '$nothing'
 /** Waits after a hint, whose transaction may not have committed yet: 1, 2, 4, … milliseconds. */
 const EAGER_LOOK_COUNT = 7
 const PRUNE_INTERVAL_MS = 60_000
-/** A process that sets itself a deadline for now, again and again, must not hold `settle` for ever. */
+/** A process that sets a deadline for now, again and again, must not hold `settle` for ever. */
 const SETTLE_ROUND_COUNT_MAX = 1000
 
 /**

@@ -70,6 +70,15 @@ export function appendTo(
 /**
  * Durable schedules that belong to no process. Each has a name; the same name again takes the
  * place of the former. Firing is at least once with a stable id, its effect in the store once.
+ *
+ * @example
+ * ```ts
+ * import { appendTo, openStore } from 'eventuali'
+ *
+ * await using store = await openStore('memory:')
+ * const close = appendTo('shop-1', { type: 'DayClosed', data: {} })
+ * await store.schedules.every('close', '0 18 * * *', close, { timeZone: 'Europe/Berlin' })
+ * ```
  */
 export class Schedules {
   readonly #port: EventStore

@@ -417,6 +417,12 @@ export class Steps {
     return slot.folded.state
   }
 
+  /** The state of a process; undefined when there is none, or nobody here knows its version. */
+  async state(ws: Workspace, slot: Slot): Promise<unknown> {
+    const definition = slot.instance === undefined ? undefined : this.#definitionOf(slot)
+    return definition === undefined ? undefined : this.#stateOf(ws, slot, definition)
+  }
+
   #hold(ws: Workspace, slot: Slot, event: RecordedEvent): void {
     const instance = slot.instance as Instance
     instance.holding = true

@@ -11,6 +11,8 @@ export interface BuildSettings {
   readonly requireEqual: boolean
   /** What happens at an event whose handler fails, after some tries. */
   readonly onError: 'fail' | 'skip'
+  /** Who asked for it, for the audit. */
+  readonly actor: string
 }
 
 /** A build under way: who does it, and how far it has come. */

@@ -1,4 +1,11 @@
-import { backoffMs, type Clock, isEventualiError, type Random, sleep } from '../kernel/index.ts'
+import {
+  backoffMs,
+  type Clock,
+  type IdSource,
+  isEventualiError,
+  type Random,
+  sleep,
+} from '../kernel/index.ts'
 import {
   ProjectionBuildError,
   ProjectionBuildLostError,
@@ -34,6 +41,7 @@ export interface BuildProgress {
 export interface BuildRuntime {
   readonly clock: Clock
   readonly random: Random
+  readonly ids: IdSource
   readonly qualifier: string
   /** Bound of each batch's transaction. */
   readonly timeoutMs: number
@@ -265,6 +273,7 @@ export class Build {
         switchOver(tx, {
           ...{ projection: this.#projection, generation: this.#generation },
           builder: { owner, epoch },
+          runtime: this.#runtime,
           handle: async (within, after, upTo) => {
             for await (const page of within.readLog(this.#query(after, upTo, BATCH_COUNT))) {
               await this.#handle(within, page)

@@ -1,4 +1,3 @@
-import type { Clock, IdSource } from '../kernel/index.ts'
 import { InvalidArgumentError, ProjectionBuildLostError } from '../model/index.ts'
 import type { EventStore, StoreTransaction } from '../ports/index.ts'
 import { Build, type BuildProgress, type BuildResult, type BuildRuntime } from './build.ts'
@@ -34,8 +33,6 @@ interface Running {
 
 /** What builds of this process run on. */
 export interface BuildsRuntime extends BuildRuntime {
-  readonly ids: IdSource
-  readonly clock: Clock
   /** A build whose record has not changed for so long is taken over. */
   readonly silenceMs: number
 }
@@ -97,7 +94,11 @@ export class Builds {
   }
 
   /** Brings a kept generation up to date and makes it live again. */
-  async revive(projection: AnyProjection, generation: number): Promise<BuildResult> {
+  async revive(
+    projection: AnyProjection,
+    generation: number,
+    actor = 'unknown',
+  ): Promise<BuildResult> {
     const { name } = projection
     if (this.#running.get(name) !== undefined) {
       throw new InvalidArgumentError('name', `${name} is being built; wait, or cancel that first`)
@@ -108,7 +109,7 @@ export class Builds {
       if (kept === undefined) throw new ProjectionBuildLostError(name)
       const changed = withGeneration(row.value, generation, { status: 'building' })
       await writeRegistered(tx.records, name, { ...row, value: changed })
-      const settings = { compare: false, requireEqual: false, onError: 'fail' } as const
+      const settings = { compare: false, requireEqual: false, onError: 'fail', actor } as const
       const made = this.#fresh(settings, kept.position)
       await writeBuild(tx.records, name, generation, 'any', made)
       return made

@@ -98,7 +98,7 @@ type Handler = (event: RecordedEvent, context: AnyContext) => unknown
 type BatchHandler = (events: readonly RecordedEvent[], context: AnyContext) => unknown
 type Effect = (event: RecordedEvent, context: EffectContext) => unknown
 
-/** A handler of an inline projection ends within this many milliseconds unless it says otherwise. */
+/** A handler of an inline projection ends within this many milliseconds by default. */
 const INLINE_TIME_LIMIT_MS = 2000
 /** The same for a batch of an asynchronous one. */
 const ASYNC_TIME_LIMIT_MS = 30_000
@@ -207,6 +207,47 @@ function checkHandlers(parts: LooseParts, registry: EventRegistry): readonly str
   return types.filter((type) => batch === undefined || !isSystemType(type))
 }
 
+/** What `defineProjection` takes. */
+export interface ProjectionParts<
+  T extends EventCreators,
+  C extends CollectionDefinitions,
+  S extends TableDefinitions,
+> {
+  readonly name: string
+  /** 1, 2, …: higher with every change of what the handlers do. */
+  readonly version: number
+  readonly mode?: ProjectionMode | undefined
+  /** The events that handlers are typed by. */
+  readonly events: readonly T[]
+  readonly from?: ProjectionSource | undefined
+  readonly collections?: C | undefined
+  readonly tables?: S | undefined
+  readonly handlers?:
+    | ProjectionHandlers<EventsOfDefinitions<T>, ProjectionContext<NoInfer<C>, NoInfer<S>>>
+    | undefined
+  /** In the place of `handlers` (one for each type): all of a batch at once, in log order. */
+  readonly batch?:
+    | ((
+        events: readonly EventsOfDefinitions<T>[],
+        context: ProjectionContext<NoInfer<C>, NoInfer<S>>,
+      ) => unknown)
+    | undefined
+  /**
+   * What is done outside the store, at least once each, in log order, never in a rebuild: only
+   * for events after the projection first went live.
+   */
+  readonly effects?: EffectHandlers<EventsOfDefinitions<T>> | undefined
+  /**
+   * Key of the documents that an event touches. Inline: locked before the handler runs. Async:
+   * fetched for all events of a batch at once.
+   */
+  readonly key?: ((event: EventsOfDefinitions<T>) => string) | undefined
+  /** Promises that events of different streams may be handled in any order. */
+  readonly orderInsensitive?: boolean | undefined
+  /** Bound of the handlers of one append (inline; 2,000) or of one batch (async; 30,000). */
+  readonly timeLimitMs?: number | undefined
+}
+
 /**
  * Defines a projection: a read model kept from events. One definition runs `async` (follows the
  * log, each event's effect exactly once in the store's own database), `inline` (in the append's
@@ -246,43 +287,7 @@ export function defineProjection<
   const C extends CollectionDefinitions = {},
   // biome-ignore lint/complexity/noBannedTypes: the same for tables.
   const S extends TableDefinitions = {},
->(parts: {
-  /** Unique in the store. */
-  readonly name: string
-  /** 1, 2, …: higher with every change of what the handlers do. */
-  readonly version: number
-  readonly mode?: ProjectionMode | undefined
-  /** The events that handlers are typed by. */
-  readonly events: readonly T[]
-  readonly from?: ProjectionSource | undefined
-  readonly collections?: C | undefined
-  readonly tables?: S | undefined
-  /** One for each type that counts; others are passed over. */
-  readonly handlers?:
-    | ProjectionHandlers<EventsOfDefinitions<T>, ProjectionContext<NoInfer<C>, NoInfer<S>>>
-    | undefined
-  /** Takes the place of `handlers`: all events of a batch at once, in log order. */
-  readonly batch?:
-    | ((
-        events: readonly EventsOfDefinitions<T>[],
-        context: ProjectionContext<NoInfer<C>, NoInfer<S>>,
-      ) => unknown)
-    | undefined
-  /**
-   * What is done outside the store, at least once each, in log order, never in a rebuild: only
-   * for events after the projection first went live.
-   */
-  readonly effects?: EffectHandlers<EventsOfDefinitions<T>> | undefined
-  /**
-   * Key of the documents that an event touches. Inline: locked before the handler runs. Async:
-   * fetched for all events of a batch at once.
-   */
-  readonly key?: ((event: EventsOfDefinitions<T>) => string) | undefined
-  /** Promises that events of different streams may be handled in any order. */
-  readonly orderInsensitive?: boolean | undefined
-  /** Bound of the handlers of one append (inline; 2,000) or of one batch (async; 30,000). */
-  readonly timeLimitMs?: number | undefined
-}): ProjectionDefinition<C, S> {
+>(parts: ProjectionParts<T, C, S>): ProjectionDefinition<C, S> {
   const loose = parts as LooseParts
   const { name, version } = loose
   if (typeof name !== 'string' || !NAME.test(name)) {

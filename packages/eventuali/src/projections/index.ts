@@ -20,13 +20,9 @@ export {
   type ProjectionSource,
 } from './define.ts'
 export { withInlineProjections } from './inline.ts'
+export type { ProjectionsRuntime } from './keeper.ts'
 export { type LiveEvents, type LiveProjection, projectLive } from './live.ts'
-export {
-  Projections,
-  type ProjectionsRuntime,
-  type RebuildOptions,
-  type RebuildReport,
-} from './manager.ts'
+export { Projections, type RebuildOptions, type RebuildReport } from './manager.ts'
 export { CollectionReader } from './reader.ts'
 export type { GenerationInfo, ProjectionState, ProjectionStatus } from './status.ts'
 export type { FindOptions, Where } from './where.ts'

@@ -38,7 +38,7 @@ describeStores('withInlineProjections', ({ open }) => {
     await append(port, 'order-3', shipped('dhl'))
   })
 
-  it('counts exactly with 16 writers on one document, and repeats nothing for a known id', async () => {
+  it('counts exactly with 16 writers on one document, repeats nothing for a known id', async () => {
     const port = inline(await open(), carriers)
     await using program = new Program(port, [carriers])
     await program.projections.start()
@@ -52,7 +52,9 @@ describeStores('withInlineProjections', ({ open }) => {
     )
     expect(await reader(port).get('dhl')).toEqual({ parcels: 160, weight: 160 })
   })
+})
 
+describeStores('failures of inline projections', ({ open }) => {
   it('touches nobody else when a handler throws or takes too long', async () => {
     const events = defineEvents({ Hit: type<{ how: string }>() })
     const hits = defineProjection({
@@ -89,7 +91,7 @@ describeStores('withInlineProjections', ({ open }) => {
     expect(await port.stream('a-2')).toBe(undefined)
   })
 
-  it('runs in a transaction of the user, and leaves nothing of a failure that is caught', async () => {
+  it('runs in a transaction of the user, leaves nothing of a caught failure', async () => {
     const port = inline(await open(), carriers)
     await using program = new Program(port, [carriers])
     await program.projections.start()

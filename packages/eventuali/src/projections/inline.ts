@@ -27,8 +27,8 @@ export async function qualifierOf(port: EventStore): Promise<string> {
  *
  * @example
  * ```ts
- * import { withInlineProjections } from 'eventuali'
- * import { openMemoryStore, systemClock } from 'eventuali/testing'
+ * import { systemClock, withInlineProjections } from 'eventuali'
+ * import { openMemoryStore } from 'eventuali/testing'
  *
  * const port = withInlineProjections(await openMemoryStore(), [], { clock: systemClock })
  * await port.close()

@@ -66,7 +66,7 @@ describe('projectLive', () => {
     expect(await live.collection('hits').get('x')).toEqual({ n: 1 })
   })
 
-  it('refuses a document that JSON does not carry, and a context that outlives its handler', async () => {
+  it('refuses what JSON does not carry, and a context that outlives its handler', async () => {
     const events = defineEvents({ Hit: type<null>(), Late: type<null>() })
     let late: Promise<unknown> | undefined
     const projection = defineProjection({

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { systemClock } from '../kernel/index.ts'
 import type { EventStore } from '../ports/index.ts'
+import { listAudit } from '../subscriptions/index.ts'
 import { collection } from './collection.ts'
 import { type AnyProjection, defineProjection } from './define.ts'
 import { withInlineProjections } from './inline.ts'
@@ -144,9 +145,16 @@ describeStores('rebuild', ({ open }) => {
     expect(again).toMatchObject({ samePosition: true, onlyOld: 1, onlyNew: 1, different: 1 })
     await program.projections.rollback('carriers')
     expect((await reader(port).get('ghost'))?.parcels).toBe(1)
-    expect(await program.projections.dropOld('carriers')).toEqual([2])
+    expect(await program.projections.dropOld('carriers', { actor: 'ada' })).toEqual([2])
+    const actions = (await listAudit(port.records, { limit: 100 })).map(({ action }) => action)
+    expect(actions).toEqual([
+      ...['projection.switch', 'projection.switch', 'projection.rollback', 'projection.drop'],
+      'subscription.drop',
+    ])
   })
+})
 
+describeStores('rebuild of another kind', ({ open }) => {
   it('moves to another version while the old one is kept current, and back', async () => {
     const port = await open()
     await ship(port, 5)

@@ -1,5 +1,5 @@
-import { type Json, RecordConflictError } from '../model/index.ts'
-import type { RecordAccess, RecordReads, StoreTransaction } from '../ports/index.ts'
+import type { Json } from '../model/index.ts'
+import type { RecordAccess, RecordChange, RecordReads, StoreTransaction } from '../ports/index.ts'
 import { type AnyProjection, type ProjectionMode, tablesOf } from './define.ts'
 
 const KIND = 'projection'
@@ -69,20 +69,18 @@ export async function lockRegistered(records: RecordAccess, name: string): Promi
   return { revision: found.revision, value: found.value as unknown as Registered }
 }
 
-/** Writes what is registered; RecordConflictError when it was changed since it was read. */
+/**
+ * Writes what is registered, and what goes with it. RecordConflictError when it was changed since
+ * it was read.
+ */
 export async function writeRegistered(
   records: RecordAccess,
   name: string,
   row: RegisteredRow,
+  ...beside: readonly RecordChange[]
 ): Promise<void> {
   const value = row.value as unknown as Json
-  await records.write([{ kind: KIND, key: name, expected: row.revision, value }])
-}
-
-/** Names of all that are registered. */
-export async function registeredNames(records: RecordReads): Promise<readonly string[]> {
-  const rows = await records.list({ kind: KIND, limit: 10_000 })
-  return rows.map(({ key }) => key)
+  await records.write([{ kind: KIND, key: name, expected: row.revision, value }, ...beside])
 }
 
 /** The generation of a number. */
@@ -136,9 +134,4 @@ export async function addGeneration(
 /** Name of the durable consumer that fills a generation. */
 export function consumerName(name: string, generation: number | ''): string {
   return `projection:${name}/g${generation}`
-}
-
-/** Whether a write met a record that somebody else has changed. */
-export function isRecordConflict(error: unknown): boolean {
-  return error instanceof RecordConflictError
 }

@@ -1,7 +1,10 @@
+import type { CallOptions, EventStore } from '../ports/index.ts'
 import type { ConsumerState } from '../subscriptions/index.ts'
 import type { BuildProgress } from './build.ts'
-import type { ProjectionMode } from './define.ts'
-import type { GenerationStatus } from './registry.ts'
+import type { AnyProjection, ProjectionMode } from './define.ts'
+import type { Keeper } from './keeper.ts'
+import { livePosition } from './projected.ts'
+import { type GenerationStatus, liveOf, type Registered, readRegistered } from './registry.ts'
 
 /**
  * `unregistered`: nobody has started it. `building`: nothing is live yet. `outdated`: what is live
@@ -39,4 +42,46 @@ export interface ProjectionStatus {
   readonly build: BuildProgress | undefined
   /** Why it does not go on, where this process knows. */
   readonly error: unknown
+}
+
+function stateOf(
+  { version }: AnyProjection,
+  registered: Registered | undefined,
+  consumer: ConsumerState | undefined,
+): ProjectionState {
+  if (registered === undefined) return 'unregistered'
+  const live = liveOf(registered)
+  if (live === undefined) return 'building'
+  if (live.version !== version) return 'outdated'
+  return live.mode === 'inline' ? 'inline' : (consumer ?? 'stopped')
+}
+
+/** How a projection is, seen from this process. */
+export async function statusOf(
+  port: EventStore,
+  keeper: Keeper,
+  definition: AnyProjection,
+  safe: number,
+  options: CallOptions,
+): Promise<ProjectionStatus> {
+  const { name, version, mode } = definition
+  const registered = (await readRegistered(port.records, name))?.value
+  const live = liveOf(registered)
+  const consumer = keeper.liveConsumer(name)
+  const stored = await livePosition(port, name, options)
+  const position = stored === undefined ? undefined : Math.max(stored, consumer?.position ?? stored)
+  return {
+    ...{ name, version, mode, position },
+    state: stateOf(definition, registered, consumer?.state),
+    live: live && { generation: live.generation, version: live.version },
+    lag: position === undefined ? undefined : Math.max(0, safe - position),
+    paused: registered?.paused ?? false,
+    generations: Object.entries(registered?.generations ?? {}).map(([key, found]) => ({
+      generation: Number(key),
+      ...{ version: found.version, mode: found.mode },
+      ...{ status: found.status, tables: found.tables },
+    })),
+    build: keeper.builds.running(name)?.progress,
+    error: keeper.errorOf(name),
+  }
 }

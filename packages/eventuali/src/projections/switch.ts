@@ -1,6 +1,7 @@
+import type { Clock, IdSource } from '../kernel/index.ts'
 import { ProjectionBuildLostError, ProjectionDiffersError } from '../model/index.ts'
 import type { StoreTransaction } from '../ports/index.ts'
-import { lockSubscription } from '../subscriptions/index.ts'
+import { auditChange, lockSubscription } from '../subscriptions/index.ts'
 import { lockBuild, writeBuild } from './build-record.ts'
 import { type CompareReport, compareGenerations } from './compare.ts'
 import { type AnyProjection, targetName } from './define.ts'
@@ -49,6 +50,7 @@ export interface SwitchWork {
   readonly projection: AnyProjection
   readonly generation: number
   readonly builder: { readonly owner: string; readonly epoch: number }
+  readonly runtime: { readonly clock: Clock; readonly ids: IdSource }
   /** Handles the events after one position up to another in the transaction. */
   readonly handle: (tx: StoreTransaction, after: number, upTo: number) => Promise<void>
 }
@@ -102,7 +104,11 @@ export async function switchOver(tx: StoreTransaction, work: SwitchWork): Promis
   if (isInline) await tx.inline.register({ name, version, types: projection.types })
   else if (old?.mode === 'inline') await tx.inline.unregister(name)
   const value = switched(first.value, generation, position)
-  await writeRegistered(tx.records, name, { revision: first.revision, value })
+  const details = { from: old?.generation ?? null, to: generation, position }
+  const { actor } = build.value
+  const entry = { actor, action: 'projection.switch', subject: name, details }
+  const audit = auditChange(work.runtime, entry)
+  await writeRegistered(tx.records, name, { revision: first.revision, value }, audit)
   await writeBuild(tx.records, name, generation, build.revision, undefined)
   return { position, report }
 }

@@ -110,7 +110,7 @@ describeStores('inline writers of several processes', ({ open, openAgain }) => {
     expect(comparison?.equal).toBe(true)
   })
 
-  it('write one document in log order, also when nobody has promised that order is nothing', async () => {
+  it('write one document in log order, when nobody has promised otherwise', async () => {
     const events = defineEvents({ Said: type<{ word: string }>() })
     const last = defineProjection({
       ...{ name: 'words', version: 1, mode: 'inline' },

@@ -1,6 +1,7 @@
-import { type Clock, deadlineIn, sleep } from '../kernel/index.ts'
+import { type Clock, deadlineIn, type IdSource, sleep } from '../kernel/index.ts'
 import { InvalidArgumentError } from '../model/index.ts'
-import type { CallOptions, EventStore } from '../ports/index.ts'
+import type { CallOptions, EventStore, RecordChange } from '../ports/index.ts'
+import { type ActorOption, auditChange } from '../subscriptions/index.ts'
 import {
   generationOf,
   liveOf,
@@ -20,13 +21,13 @@ const TURN_TIMEOUT_MS = 60_000
  */
 export async function turnBack(
   port: EventStore,
-  name: string,
-  generation: number,
-  waits: boolean,
-  clock: Clock,
-  options: CallOptions,
+  runtime: { readonly clock: Clock; readonly ids: IdSource },
+  to: { readonly name: string; readonly generation: number; readonly isOurs: boolean },
+  options: CallOptions & ActorOption,
 ): Promise<void> {
-  const deadline = deadlineIn(clock, waits ? (options.timeoutMs ?? WAIT_MS) : 0)
+  const { name, generation, isOurs } = to
+  const { clock } = runtime
+  const deadline = deadlineIn(clock, isOurs ? (options.timeoutMs ?? WAIT_MS) : 0)
   for (;;) {
     options.signal?.throwIfAborted()
     const isLate = deadline.leftMs() <= 0
@@ -53,7 +54,15 @@ export async function turnBack(
         const next = withGeneration(switched(value, generation, liveAt), generation, {
           position: keptAt,
         })
-        await writeRegistered(tx.records, name, { revision, value: next })
+        const { actor = 'unknown' } = options
+        const details = { from: value.live, to: generation, position: keptAt }
+        const entry = { actor, action: 'projection.rollback', subject: name, details }
+        await writeRegistered(
+          tx.records,
+          name,
+          { revision, value: next },
+          auditChange(runtime, entry),
+        )
         return true
       },
       { timeoutMs: TURN_TIMEOUT_MS, signal: options.signal },
@@ -64,7 +73,11 @@ export async function turnBack(
 }
 
 /** Takes a projection off the inline list; a consumer goes on from this position. */
-export async function demoteInline(port: EventStore, name: string): Promise<void> {
+export async function demoteInline(
+  port: EventStore,
+  name: string,
+  audit: RecordChange,
+): Promise<void> {
   await port.transaction(
     async (tx) => {
       const { revision, value } = await lockRegistered(tx.records, name)
@@ -76,7 +89,7 @@ export async function demoteInline(port: EventStore, name: string): Promise<void
       const position = await tx.newestPosition()
       await tx.inline.unregister(name)
       const next = withGeneration(value, live.generation, { mode: 'async', position })
-      await writeRegistered(tx.records, name, { revision, value: next })
+      await writeRegistered(tx.records, name, { revision, value: next }, audit)
     },
     { timeoutMs: TURN_TIMEOUT_MS },
   )

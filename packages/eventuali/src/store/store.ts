@@ -19,6 +19,7 @@ import {
   type Decision,
   type EventInput,
   InvalidArgumentError,
+  type RecordedEvent,
   type RecordedFrom,
   type StreamInfo,
 } from '../model/index.ts'
@@ -47,6 +48,9 @@ import {
   type BatchHandler,
   type Consumer,
   type DeadLetters,
+  type DurableHandler,
+  type DurableOptions,
+  DurableSubscription,
   type EventHandler,
   type SubscribeOptions,
   Subscription,
@@ -182,29 +186,49 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   /**
    * Delivers the log: what is there, then what comes, in order, nothing skipped. With a handler
-   * (one event, or `{ batch, maxBatch }`) it runs by itself; without one, iterate over it.
+   * (one event, or `{ batch, maxBatch }`) it runs by itself; without one, iterate over it. With a
+   * `name` it is durable: it goes on where it was, and programs that use the name share the work.
    */
   subscribe(
-    options: SubscribeOptions = {},
+    options: DurableOptions,
+    handler?: DurableHandler<StoredEvent<E>, Transaction<E>>,
+  ): DurableSubscription<StoredEvent<E>, Transaction<E>>
+  subscribe(
+    options?: SubscribeOptions & { readonly name?: undefined },
     handler?: EventHandler<StoredEvent<E>> | BatchHandler<StoredEvent<E>>,
-  ): Subscription<StoredEvent<E>> {
-    const { registry, clock, random } = this.#runtime
-    const subscription: Subscription<StoredEvent<E>> = new Subscription(
+  ): Subscription<StoredEvent<E>>
+  subscribe(
+    options: DurableOptions | (SubscribeOptions & { readonly name?: undefined }) = {},
+    handler?: unknown,
+  ): Subscription<StoredEvent<E>> | DurableSubscription<StoredEvent<E>, Transaction<E>> {
+    const { clock, random, ids, registry } = this.#runtime
+    const map = (events: readonly RecordedEvent[]) =>
+      (registry.size === 0
+        ? events
+        : events.map((event) => registry.decode(event))) as readonly StoredEvent<E>[]
+    if (options.name === undefined) {
+      const subscription: Subscription<StoredEvent<E>> = new Subscription(
+        this.port,
+        options,
+        handler as EventHandler<StoredEvent<E>> | BatchHandler<StoredEvent<E>> | undefined,
+        { clock, random, map, onEnd: () => this.#subscriptions.delete(subscription) },
+      )
+      if (subscription.state !== 'stopped') this.#subscriptions.add(subscription)
+      return subscription
+    }
+    const durable = new DurableSubscription<StoredEvent<E>, Transaction<E>>(
       this.port,
+      this.#readSide.worker,
       options,
-      handler,
+      handler as DurableHandler<StoredEvent<E>, Transaction<E>> | undefined,
       {
-        clock,
-        random,
-        map: (events) =>
-          (registry.size === 0
-            ? events
-            : events.map((event) => registry.decode(event))) as readonly StoredEvent<E>[],
-        onEnd: () => this.#subscriptions.delete(subscription),
+        ...{ clock, random, ids, map, timeoutMs: this.#timeoutMs },
+        wrap: (tx) => new Transaction<E>(tx, this.#runtime),
+        onEnd: () => this.#subscriptions.delete(durable),
       },
     )
-    if (subscription.state !== 'stopped') this.#subscriptions.add(subscription)
-    return subscription
+    if (durable.state !== 'stopped') this.#subscriptions.add(durable)
+    return durable
   }
 
   /** The durable subscriptions of all programs: status, pause, resume, partitions, reset. */

@@ -25,7 +25,6 @@ export {
 } from './ledger/audit.ts'
 export {
   lockSubscription,
-  movePosition,
   SubscriptionControl,
   type SubscriptionStatus,
   savedPosition,
@@ -36,8 +35,7 @@ export {
   type DeadLetterQuery,
   DeadLetters,
 } from './ledger/dead-letters.ts'
-export { onRecordsChanged, recordsChanged } from './ledger/hints.ts'
-export { keyBy, keyHash, type PartitionBy, partitionOf } from './ledger/key-hash.ts'
+export type { PartitionBy } from './ledger/key-hash.ts'
 export type { LetterState } from './ledger/letters.ts'
 export type { SubscriptionRecords } from './ledger/values.ts'
 export {

@@ -155,6 +155,44 @@ describe('Subscription', () => {
     expect(seen).toEqual(['A', 'B'])
   })
 
+  it('delivers only what comes after the end, of one category or one type', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', 'A')
+    const abort = new AbortController()
+    const { signal } = abort
+    const reading = (async () => {
+      const seen: string[] = []
+      for await (const event of subscribe(store, { after: 'end', category: 'a', signal })) {
+        if (seen.push(event.type) === 1) abort.abort()
+      }
+      return seen
+    })()
+    const types: string[] = []
+    const one = subscribe(store, { after: 'end', type: 'C' }, (event) => types.push(event.stream))
+    await until(() => one.state === 'live')
+    expect(one.position).toBe(1)
+    await append(store, 'b-1', 'B')
+    await append(store, 'a-1', 'C')
+    expect(await reading).toEqual(['C'])
+    await until(() => types.length === 1)
+    await one.stop()
+  })
+
+  it('tries a handler again when it is told to, from the event it failed at', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', 'A', 'B')
+    const retry = { retryCountMax: 2, firstDelayMs: 1, delayMaxMs: 1 }
+    const seen: string[] = []
+    let failures = 2
+    const subscription = subscribe(store, { retry }, (event) => {
+      seen.push(event.type)
+      if (event.type === 'B' && failures-- > 0) throw new Error('boom')
+    })
+    await until(() => subscription.position === 2)
+    expect(seen).toEqual(['A', 'B', 'B', 'B'])
+    await subscription.stop()
+  })
+
   it('refuses a second consumer', async () => {
     const store = await openMemoryStore()
     const subscription = subscribe(store, {}, () => {})

@@ -1,4 +1,5 @@
 export { type MemoryStoreOptions, openMemoryStore } from '../stores/memory/index.ts'
+export { type MemoryBroker, memoryBroker } from './broker.ts'
 export { type ManualClock, manualClock } from './clock.ts'
 export {
   type BindOptions,
@@ -20,7 +21,10 @@ export {
   type GivenAggregate,
   type GivenDecision,
   type GivenOptions,
+  type GivenProcess,
+  type GivenProcessOptions,
   given,
+  givenProcess,
   type Rejection,
   type SpecInput,
 } from './specification/index.ts'

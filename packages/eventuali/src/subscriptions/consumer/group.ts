@@ -44,7 +44,7 @@ export class Group implements LaneHost, PumpHost, SaverHost {
   readonly worker: Worker
   readonly options: ConsumerOptions
   readonly runtime: ConsumerRuntime
-  readonly lanes = new Map<number, Lane>()
+  readonly lanes: Map<number, Lane> = new Map()
   readonly slots: Slots
   readonly pump: Pump
   /** The records as of the last look. */
@@ -55,7 +55,7 @@ export class Group implements LaneHost, PumpHost, SaverHost {
   /** Why it has ended by itself. */
   failure: { readonly error: unknown } | undefined
   /** Called after every step forward. */
-  readonly waiters = new Set<() => void>()
+  readonly waiters: Set<() => void> = new Set()
   /** Reads that end, also when the storage does not answer. */
   readonly #records: RecordReads
   readonly #saver: Saver

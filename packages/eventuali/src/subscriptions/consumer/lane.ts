@@ -33,7 +33,7 @@ interface Part {
 
 /** The work on one partition: one batch after the other, in order. */
 export class Lane {
-  readonly queue = new EventQueue()
+  readonly queue: EventQueue = new EventQueue()
   readonly checkpoint: AttemptContext['checkpoint']
   /** Everything up to it has been put into the queue, or is not for this lane. */
   seen: number

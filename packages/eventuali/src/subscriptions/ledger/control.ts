@@ -44,6 +44,16 @@ const NAMES_MAX = 10_000
 /**
  * The durable subscriptions of a store, from outside: what a status page shows and what a person
  * does by hand. Everything is recorded in the audit; owners act on it at their next look.
+ *
+ * @example
+ * ```ts
+ * import { openStore } from 'eventuali'
+ *
+ * await using store = await openStore('memory:')
+ * for (const name of await store.subscriptions.names()) {
+ *   console.log(name, (await store.subscriptions.status(name))?.position)
+ * }
+ * ```
  */
 export class SubscriptionControl {
   readonly #port: EventStore
@@ -229,22 +239,4 @@ export async function savedPosition(
 ): Promise<number | undefined> {
   const seen = await readSubscription(records, name)
   return seen === undefined ? undefined : statusOf(seen).position
-}
-
-/**
- * Moves all partitions of a subscription within a transaction, past whatever its owner is doing:
- * what the owner writes after it is refused, and it goes on from the new position.
- */
-export async function movePosition(
-  tx: StoreTransaction,
-  name: string,
-  position: number,
-): Promise<void> {
-  const seen = await lockSubscription(tx, name)
-  if (seen === undefined) throw new SubscriptionUnknownError(name)
-  const patches = seen.partitions.map((record) => {
-    const epoch = partitionValue(record).epoch + 1
-    return rewritten(record, { owner: null, epoch, position })
-  })
-  await tx.records.write(patches)
 }

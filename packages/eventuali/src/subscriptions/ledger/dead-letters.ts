@@ -45,6 +45,16 @@ const LIMIT = 100
 /**
  * The events that handlers could not cope with, of all durable subscriptions of a store: to look
  * at, to handle again, to give up. Whoever owns the partition handles them, on its next look.
+ *
+ * @example
+ * ```ts
+ * import { openStore } from 'eventuali'
+ *
+ * await using store = await openStore('memory:')
+ * for (const letter of await store.deadLetters.list({ subscription: 'mailer' })) {
+ *   await store.deadLetters.retry(letter.id, { actor: 'ada' })
+ * }
+ * ```
  */
 export class DeadLetters {
   readonly #port: EventStore

@@ -7,3 +7,4 @@ export {
 } from './context.ts'
 export { type Contract, type ContractCase, skipReason } from './contract.ts'
 export { eventStoreContract } from './event-store.ts'
+export { rolledBack } from './steps.ts'

@@ -154,7 +154,7 @@ export const modelMutants: readonly StoreMutant[] = [
     wrap: asking((query) => ({
       ...query,
       filters: query.filters.map((filter) =>
-        filter.value === 1 && filter.operator === 'eq'
+        filter.operator === 'eq' && (filter.value === 1 || filter.value === true)
           ? { ...filter, operator: 'in', value: [1, true] }
           : filter,
       ),

@@ -7,3 +7,4 @@ export {
   type SpecInput,
 } from './given.ts'
 export type { Expectation, Rejection } from './outcome.ts'
+export { type GivenProcess, type GivenProcessOptions, givenProcess } from './process.ts'
