@@ -33,7 +33,7 @@ export class Rehearsal {
   /** All that was asked for, in order. */
   readonly work: RehearsedWork[] = []
   /** Reasons for which commands are refused, by label or name. */
-  readonly refusals = new Map<string, string>()
+  readonly refusals: Map<string, string> = new Map()
   readonly #store: EventStore
   readonly #definition: ProcessDefinition
   readonly #runtime: CommandRuntime
