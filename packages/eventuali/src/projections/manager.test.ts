@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { systemClock } from '../kernel/index.ts'
 import type { EventStore } from '../ports/index.ts'
-import { listAudit } from '../subscriptions/index.ts'
+import { DeadLetters, listAudit } from '../subscriptions/index.ts'
 import { collection } from './collection.ts'
 import { type AnyProjection, defineProjection } from './define.ts'
 import { withInlineProjections } from './inline.ts'
@@ -223,6 +223,42 @@ describeStores('rebuild of another kind', ({ open }) => {
     const report = await next.projections.rebuild('carriers', { onError: 'skip' })
     expect(report).toMatchObject({ skipped: [bad], comparison: { onlyOld: 1, same: 1 } })
     expect((await reader(port).get('dhl'))?.parcels).toBe(10)
+  })
+})
+
+describeStores('a poisonous event', ({ open }) => {
+  it('is parked with its key only, and handled in order once the handler is mended', async () => {
+    const port = await open()
+    let isBroken = true
+    const picky = defineProjection({
+      ...{ name: 'carriers', version: 1 },
+      events: [shop],
+      collections: { carriers: collection<Carrier>() },
+      handlers: {
+        OrderShipped: async ({ data }, ctx) => {
+          if (isBroken && data.carrier === 'bad') throw new Error('planted')
+          await ctx.collection('carriers').patch(data.carrier, (was) => ({
+            parcels: (was?.parcels ?? 0) + 1,
+            weight: 0,
+          }))
+        },
+      },
+    })
+    await using program = new Program(port, [picky])
+    await program.projections.start()
+    const bad = await append(port, 'order-1', shipped('bad'))
+    await append(port, 'order-1', shipped('dhl'))
+    const position = await append(port, 'order-2', shipped('dhl'))
+    await program.projections.projected('carriers', position, { timeoutMs: 30_000 })
+    expect((await reader(port).get('dhl'))?.parcels).toBe(1)
+    const letters = new DeadLetters(port, { clock: systemClock, ids: program.ids }, 10_000)
+    const found = await letters.list({ subscription: 'projection:carriers/g1' })
+    expect(found.map((letter) => letter.position)).toEqual([bad, bad + 1])
+    isBroken = false
+    await letters.retryAll('projection:carriers/g1')
+    for (let n = 0; n < 300 && (await reader(port).get('dhl'))?.parcels !== 2; n++) await wait(20)
+    expect((await reader(port).get('dhl'))?.parcels).toBe(2)
+    expect((await reader(port).get('bad'))?.parcels).toBe(1)
   })
 })
 

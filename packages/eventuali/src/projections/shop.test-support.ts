@@ -1,4 +1,4 @@
-import { seededRandom, systemClock, uuidV7Source } from '../kernel/index.ts'
+import { type IdSource, seededRandom, systemClock, uuidV7Source } from '../kernel/index.ts'
 import { defineEvents, type Json, type RecordedEvent, type } from '../model/index.ts'
 import type { EventStore, NewEvent } from '../ports/index.ts'
 import { Worker } from '../subscriptions/index.ts'
@@ -110,6 +110,7 @@ export async function readEvents(port: EventStore): Promise<RecordedEvent[]> {
 export class Program implements AsyncDisposable {
   readonly projections: Projections
   readonly worker: Worker
+  readonly ids: IdSource = ids
 
   constructor(
     port: EventStore,
