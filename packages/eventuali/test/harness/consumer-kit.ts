@@ -5,9 +5,10 @@ import type { EventStore, NewEvent } from '../../src/ports/index.ts'
 import type { ConsumerOptions, ConsumerRuntime } from '../../src/subscriptions/consumer-options.ts'
 
 let serial = 0
+let seeds = 0
 
-/** What consumers in tests run on. */
-export function runtimeOf(clock: Clock = systemClock, seed = 1): ConsumerRuntime {
+/** What consumers in tests run on; ids that no other has, unless the seed is given. */
+export function runtimeOf(clock: Clock = systemClock, seed = ++seeds): ConsumerRuntime {
   const random = seededRandom(seed)
   return { clock, random, ids: uuidV7Source(clock, random) }
 }

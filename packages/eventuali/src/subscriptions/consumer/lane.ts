@@ -293,8 +293,10 @@ export class Lane {
 
   /** With nothing left to do, everything that was looked through is done. */
   #settle(): void {
-    if (!this.idle || this.closing || this.handled >= this.seen) return
-    this.handled = this.seen
+    if (!this.idle || this.closing) return
+    // One that was left behind tells that it is through, to be read for again.
+    if (this.handled >= this.seen && this.attached) return
+    this.handled = Math.max(this.handled, this.seen)
     this.#host.progressed(this, false)
   }
 

@@ -203,6 +203,16 @@ class Run {
 
 const numberOf = ({ data }: RecordedEvent) => (data as { n: number }).n
 
+/** A partition came while events above its checkpoint were being read for the others. */
+const lateLane: readonly Step[] = [
+  ...[{ do: 'join', who: 0 } as const, { do: 'pass', ms: 600 } as const],
+  ...[{ do: 'leave', who: 0 } as const, { do: 'append', stream: 0, count: 1 } as const],
+  ...[{ do: 'append', stream: 0, count: 1 } as const, { do: 'join', who: 0 } as const],
+  ...[{ do: 'thaw', who: 0 } as const, { do: 'append', stream: 0, count: 1 } as const],
+  ...[30, 30, 30].map((ms) => ({ do: 'pass', ms }) as const),
+  { do: 'repartition', count: 1 },
+]
+
 async function check(plant: Plant, transactional: boolean, runs: number): Promise<string> {
   const property = fc.asyncProperty(
     fc.array(step, { minLength: 10, maxLength: 40 }),
@@ -211,17 +221,20 @@ async function check(plant: Plant, transactional: boolean, runs: number): Promis
       if (wrong !== undefined) throw new Error(wrong)
     },
   )
-  const result = await fc.check(property, { numRuns: runs, seed: 7, endOnFailure: true })
+  const result = await fc.check(property, {
+    ...{ numRuns: runs, seed: 14, endOnFailure: true },
+    examples: [[[...lateLane]]],
+  })
   return result.failed ? fc.defaultReportMessage(result) || 'failed' : ''
 }
 
 describe('workers that join, leave, freeze and wake, while the count changes', () => {
   it('have every effect exactly once and in order, in transactions', async () => {
-    expect(await check(honest, true, 150)).toBe('')
+    expect(await check(honest, true, 400)).toBe('')
   })
 
   it('see every event, each key in order, without transactions', async () => {
-    expect(await check(honest, false, 150)).toBe('')
+    expect(await check(honest, false, 400)).toBe('')
   })
 
   it('stay safe when they take each other for dead all the time', async () => {

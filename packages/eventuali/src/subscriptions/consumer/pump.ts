@@ -129,6 +129,8 @@ export class Pump {
     )
     this.#feed = feed
     for await (const batch of feed.batches(round.signal)) {
+      // A lane that needs earlier events came while this batch was being read: read again.
+      if (round.signal.aborted) return
       this.#trouble = undefined
       this.#at = batch.position
       this.#hand(batch)
