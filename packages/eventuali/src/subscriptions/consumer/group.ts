@@ -237,9 +237,11 @@ export class Group implements LaneHost, PumpHost, SaverHost {
     this.#adopt(seen)
     if (seen.value.next !== null) {
       for (const lane of this.lanes.values()) this.#giveUp(lane)
-      if (await switchGeneration(this.port, this.options, this.worker, seen)) {
-        recordsChanged(this.port)
-      }
+      // A lane that is still here has something to save; its partition is ours, but not free.
+      const { port, options, worker } = this
+      const switched =
+        this.lanes.size === 0 && (await switchGeneration(port, options, worker, seen))
+      if (switched) recordsChanged(port)
       return this.#untilNextLook(seen)
     }
     await this.#balance(seen)
