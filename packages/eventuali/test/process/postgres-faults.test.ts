@@ -208,12 +208,19 @@ describe.skipIf(skip !== undefined)('a PostgreSQL that fails in mid-append', () 
         // Now and then the server stays away until the caller has given up.
         const away = n % 50 === 0
         const { cutCount } = proxy
-        proxy.cutNextReply()
+        // By the id: a listener that reconnects, or a look at the head, is not what is meant.
+        proxy.cutReplyTo(event.id)
         const startedAt = performance.now()
-        const first = store.append(stream, event, { timeoutMs: away ? 50 : 10_000 })
-        const settled = first.then(({ version }) => version).catch(() => undefined)
+        let over = false
+        const first = store.append(stream, event, { timeoutMs: away ? 500 : 10_000 })
+        const settled = first
+          .then(({ version }) => version)
+          .catch(() => undefined)
+          .finally(() => {
+            over = true
+          })
         if (away) {
-          while (proxy.cutCount === cutCount) await sleep(1)
+          while (proxy.cutCount === cutCount && !over) await sleep(1)
           proxy.refuse(true)
         }
         const version = await settled

@@ -26,7 +26,7 @@ export class FaultyProxy {
   readonly port: number
   readonly #pairs = new Set<Pair>()
   readonly #close: () => Promise<void>
-  #armed = 0
+  #cuts: 'nothing' | 'any' | Buffer = 'nothing'
   #slow = false
   #refusing = false
   /** Replies that were cut. */
@@ -60,9 +60,14 @@ export class FaultyProxy {
     return own.href
   }
 
-  /** The next request's reply is cut; once. */
+  /** The reply to the next request is cut; once. */
   cutNextReply(): void {
-    this.#armed = 1
+    this.#cuts = 'any'
+  }
+
+  /** The reply to the next request that holds this text is cut, whatever else passes before it. */
+  cutReplyTo(text: string): void {
+    this.#cuts = Buffer.from(text)
   }
 
   /** Lets nobody in, and resets those that are. */
@@ -102,8 +107,8 @@ export class FaultyProxy {
     }
     client.on('data', (chunk) => {
       if (pair.frozen) return
-      if (this.#armed > 0) {
-        this.#armed--
+      if (this.#cuts === 'any' || (this.#cuts !== 'nothing' && chunk.includes(this.#cuts))) {
+        this.#cuts = 'nothing'
         pair.cutsReply = true
       }
       this.#pass(pair, server, chunk)
