@@ -154,6 +154,9 @@ function utf8Bytes(text: string): number {
   return text.length * 3 <= eventBytesMax / 4 ? text.length : Buffer.byteLength(text)
 }
 
+/** From here on two calls of crc32 cost less than joining their texts (measured). */
+const joinedCharsMax = 512
+
 /** The checksum over what a row must give back, in one fixed layout. */
 export function checksumOf(
   stream: string,
@@ -174,8 +177,8 @@ function checksum(
 ): number {
   const { id, type, time, schemaVersion } = event
   const front = `${stream}\n${id}\n${type}\n${time}\n${schemaVersion}\n${tagsText}\n${metadata}\n`
-  // In two steps: joining the data to the rest would copy it first.
-  return crc32(data, crc32(front))
+  // Joining copies the data first, which is cheaper than a second call as long as it is short.
+  return data.length < joinedCharsMax ? crc32(front + data) : crc32(data, crc32(front))
 }
 
 /**
