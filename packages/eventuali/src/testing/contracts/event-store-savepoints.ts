@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { systemClock } from '../../kernel/index.ts'
 import type { StoreTransaction } from '../../ports/index.ts'
 import { type EventStoreContext, law, pause } from './context.ts'
 import type { ContractCase } from './contract.ts'
@@ -195,8 +196,105 @@ const barrierCases: readonly ContractCase<EventStoreContext>[] = [
   ),
 ]
 
+/** How a transaction that another one stands in the way of may end: it may be tried again. */
+const interferenceCodes = ['STORAGE_BUSY', 'TIMEOUT', 'TRANSACTION_TIMEOUT']
+/** Past its bound, a transaction has this long to come to its end. */
+const END_MS = 10_000
+
+type Part = (tx: StoreTransaction) => Promise<unknown>
+
+/**
+ * Two transactions that each do a part, meet, and then both want the log to themselves. Gives how
+ * many committed; what they appended must be there if and only if they did.
+ */
+async function crossing(
+  ctx: EventStoreContext,
+  timeoutMs: number,
+  parts: readonly [Part, Part],
+  ends: readonly [Part, Part],
+): Promise<number> {
+  await ctx.settled()
+  const before = (await ctx.log()).length
+  let arrived = 0
+  const all = Promise.withResolvers<void>()
+  // Where transactions come one after the other, nobody is ever met.
+  const meeting = () => Promise.race([all.promise, pause(150)])
+  const run = (which: 0 | 1) =>
+    ctx.store.transaction(
+      async (tx) => {
+        await parts[which](tx)
+        if (++arrived === parts.length) all.resolve()
+        await meeting()
+        await ends[which](tx)
+        await ctx.on(tx).append(freshStream(), 1)
+      },
+      { timeoutMs },
+    )
+  const startedMs = systemClock.monotonic()
+  const ended = await Promise.allSettled([run(0), run(1)])
+  const tookMs = systemClock.monotonic() - startedMs
+  // One after the other, each has the bound for itself.
+  assert.ok(tookMs < 2 * timeoutMs + END_MS, `it took ${tookMs} ms, the bound is ${timeoutMs}`)
+  for (const end of ended) {
+    if (end.status === 'fulfilled') continue
+    const { code } = end.reason as { readonly code?: string }
+    assert.ok(interferenceCodes.includes(code ?? ''), `rejected with ${String(end.reason)}`)
+  }
+  const committed = ended.filter(({ status }) => status === 'fulfilled').length
+  await ctx.append(freshStream(), 1)
+  await ctx.settled()
+  const stored = (await ctx.log()).length - before - 1
+  assert.equal(stored % 2, 0, `${stored} events are stored: a transaction is there in part`)
+  assert.equal(stored / 2, committed)
+  return committed
+}
+
+const appendOne =
+  (ctx: EventStoreContext): Part =>
+  (tx) =>
+    ctx.on(tx).append(freshStream(), 1)
+const wantAll: Part = (tx) => tx.barrier()
+
+/** Transactions that would wait for each other for ever. */
+const deadlockCases: readonly ContractCase<EventStoreContext>[] = [
+  law(
+    'barrier: of two that wait for each other one commits, the other may be told',
+    async (ctx) => {
+      const append = appendOne(ctx)
+      for (let round = 0; round < 3; round++) {
+        const committed = await crossing(ctx, 8000, [append, append], [wantAll, wantAll])
+        assert.ok(committed >= 1, 'nobody committed')
+      }
+    },
+  ),
+
+  law(
+    'barrier: one that waits for who waits for its record is no deadlock for ever',
+    async (ctx) => {
+      const kind = fresh('k')
+      const append = appendOne(ctx)
+      await ctx.store.transaction((tx) =>
+        tx.records.write([{ kind, key: 'a', expected: 0, value: 1 }]),
+      )
+      const lock: Part = (tx) => tx.records.lock(kind, ['a'])
+      const lockAndAppend: Part = async (tx) => {
+        await lock(tx)
+        await append(tx)
+      }
+      const committed = await crossing(ctx, 8000, [lockAndAppend, append], [wantAll, lock])
+      assert.ok(committed >= 1, 'nobody committed')
+    },
+  ),
+
+  law('barrier: two that wait for each other keep to their bound', async (ctx) => {
+    const append = appendOne(ctx)
+    await crossing(ctx, 400, [append, append], [wantAll, wantAll])
+  }),
+]
+
 /** Parts of transactions, and transactions that have the log to themselves. */
 export const savepointAndBarrierCases: readonly ContractCase<EventStoreContext>[] = [
   ...savepointCases,
   ...barrierCases,
+  ...deadlockCases,
 ]

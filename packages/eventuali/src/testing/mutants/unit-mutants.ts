@@ -1,4 +1,9 @@
-import type { EventStore, InlineProjection, RecordChange } from '../../ports/index.ts'
+import type {
+  EventStore,
+  InlineProjection,
+  RecordChange,
+  StoreTransaction,
+} from '../../ports/index.ts'
 import { wrapStore } from '../wrap.ts'
 import type { StoreMutant } from './mutant.ts'
 
@@ -101,6 +106,22 @@ export const unitMutants: readonly StoreMutant[] = [
     name: 'has a barrier that holds nobody back',
     caughtBy: 'barrier: holds new appends back until the transaction ends',
     wrap: idleBarrier,
+  },
+  {
+    name: 'fails without a code where two barriers cross',
+    caughtBy: 'barrier: of two that wait for each other one commits, the other may be told',
+    wrap: (store) =>
+      wrapStore(store, { barrier: () => Promise.reject(new Error('deadlock detected')) }),
+  },
+  {
+    name: 'swallows the failure of a transaction with a barrier',
+    caughtBy: 'barrier: two that wait for each other keep to their bound',
+    wrap: (store) =>
+      wrapStore(store, {
+        barrier: () => Promise.reject(new Error('deadlock detected')),
+        transaction: async <T>(next: EventStore, work: (tx: StoreTransaction) => Promise<T>) =>
+          next.transaction(work).catch(() => undefined as T),
+      }),
   },
   {
     name: 'does not see its own events as the newest',
