@@ -1,11 +1,10 @@
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type RunOptions, type RunResult, runCli } from './run-cli.ts'
 
 const root = join(import.meta.dirname, '../../..')
-const bin = join(root, 'packages/eventuali/bin/eventuali.js')
 const january = join(root, 'examples/data/flights-2013-01.ndjson.gz')
 let folder: string
 beforeAll(() => {
@@ -13,36 +12,12 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-interface Ended {
-  code: number | null
-  out: string
-  err: string
-}
-
-/** Runs the real program; `during` may send it signals or close its pipes. */
-function eventuali(
+const eventuali = (
   argv: readonly string[],
-  during: (child: ReturnType<typeof spawn>) => void = () => {},
-  nodeFlags: readonly string[] = [],
-): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...nodeFlags, bin, ...argv], {
-      cwd: folder,
-      stdio: ['pipe', 'pipe', 'pipe'],
-    })
-    let out = ''
-    let err = ''
-    child.stdout.on('data', (chunk) => {
-      out += chunk
-    })
-    child.stderr.on('data', (chunk) => {
-      err += chunk
-    })
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, out, err }))
-    during(child)
-  })
-}
+  during?: RunOptions['during'],
+  nodeFlags?: readonly string[],
+): Promise<RunResult> =>
+  runCli(argv, { cwd: folder, ...(during && { during }), ...(nodeFlags && { nodeFlags }) })
 
 const line = (n: number): string =>
   `${JSON.stringify({ stream: `s-${n % 5}`, type: 'Counted', data: { n } })}\n`
