@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { describeStores } from '../../test/harness/adapter-stores.ts'
 import { memoryBroker } from '../testing/index.ts'
 import { defineOutbox, startOutbox } from './outbox.ts'
 import { orders, Program, saga, start, until, wallClock } from './saga.test-support.ts'
-import { describeStores } from './stores.test-support.ts'
 
 const stops: (() => Promise<unknown>)[] = []
 afterEach(async () => {

@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest'
+import { describeStores } from '../../test/harness/adapter-stores.ts'
 import {
   countsOf,
   logOf,
@@ -10,7 +11,6 @@ import {
   until,
   wallClock,
 } from './saga.test-support.ts'
-import { describeStores } from './stores.test-support.ts'
 
 const programs: Program[] = []
 afterEach(async () => {

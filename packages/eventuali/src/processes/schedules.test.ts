@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { describeStores } from '../../test/harness/adapter-stores.ts'
 import type { EventStore, RecordChange, StoreTransaction } from '../ports/index.ts'
 import { openMemoryStore } from '../stores/memory/index.ts'
 import { scheduleCases } from './schedule-cases.test-support.ts'
-import { describeStores } from './stores.test-support.ts'
 
 describeStores('schedules', ({ open }) => {
   for (const { title, run } of scheduleCases) it(title, async () => run(await open()), 60_000)

@@ -2,16 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
-import {
-  type PostgresServer,
-  postgresSkipReason,
-  startPostgres,
-} from '../../test/servers/postgres.ts'
-import { systemClock, systemRandom, uuidV7Source } from '../kernel/index.ts'
-import type { EventStore } from '../ports/index.ts'
-import { openMemoryStore } from '../stores/memory/index.ts'
-import { openPostgresStore } from '../stores/postgres/index.ts'
-import { openSqliteStore } from '../stores/sqlite/index.ts'
+import { systemClock, systemRandom, uuidV7Source } from '../../src/kernel/index.ts'
+import type { EventStore } from '../../src/ports/index.ts'
+import { openMemoryStore } from '../../src/stores/memory/index.ts'
+import { openPostgresStore } from '../../src/stores/postgres/index.ts'
+import { openSqliteStore } from '../../src/stores/sqlite/index.ts'
+import { type PostgresServer, postgresSkipReason, startPostgres } from '../servers/postgres.ts'
 
 const ids = uuidV7Source(systemClock, systemRandom)
 
@@ -26,7 +22,7 @@ export function describeStores(title: string, define: (store: StoreUnderTest) =>
   describe(`${title}: memory`, () => define({ adapter: 'memory', open: () => openMemoryStore() }))
 
   describe(`${title}: SQLite`, () => {
-    const folder = mkdtempSync(join(tmpdir(), 'eventuali-processes-'))
+    const folder = mkdtempSync(join(tmpdir(), 'eventuali-adapter-'))
     const opened: EventStore[] = []
     let count = 0
     afterEach(() => Promise.all(opened.splice(0).map((store) => store.close())))
