@@ -3,8 +3,8 @@ import { dirname, relative } from 'node:path'
 import type { Reporter, TestModule, Vitest } from 'vitest/node'
 import type { ContractResult, Skip, Tally } from './tally.ts'
 
-// As the binder names them: "event store contract: NAME (LABEL) > CASE [needs WHY]".
-const contractTest = /(?:^|> )event store contract: ([^>]+) > (.*?)(?: \[needs (.*)\])?$/
+// As the binder names them: "PORT contract: NAME (LABEL) > CASE [needs WHY]".
+const contractTest = /(?:^|> )[a-z ]+ contract: ([^>]+) > (.*?)(?: \[needs (.*)\])?$/
 
 interface Counts {
   passed: number

@@ -1,86 +1,84 @@
-import { describe, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { describeStores } from '../../test/harness/adapter-stores.ts'
-import type { EventStore, RecordChange, StoreTransaction } from '../ports/index.ts'
-import { openMemoryStore } from '../stores/memory/index.ts'
-import { scheduleCases } from './schedule-cases.test-support.ts'
+import { defineEvents, type } from '../model/index.ts'
+import type { EventStore } from '../ports/index.ts'
+import { type OpenSchedules, runStoreCase, scheduleContract } from '../testing/index.ts'
+import { commandTo, defineProcess } from './index.ts'
+import { countsOf, Program, Shelf, wallClock } from './saga.test-support.ts'
+
+const events = defineEvents({
+  AskedOnce: type<{ at: number; stream: string }>(),
+  AskedAgain: type<{ pattern: string; timeZone: string; stream: string }>(),
+  TakenBack: type<null>(),
+  Rang: type<null>(),
+})
+
+/** Does what schedules do by deadlines; a process for each name. */
+const Bell = defineProcess({
+  name: 'bell',
+  events: [events],
+  after: 0,
+  correlate: ({ stream }) => stream,
+  starts: ['AskedOnce', 'AskedAgain', 'TakenBack'],
+  initial: () => ({ rung: 0 }),
+  on: {
+    AskedOnce: (_state, { data: { at, stream } }, ctx) => ctx.at(new Date(at), 'ring', { stream }),
+    AskedAgain: (_state, { data: { pattern, timeZone, stream } }, ctx) =>
+      ctx.every(pattern, { timeZone }, 'ring', { stream }),
+    TakenBack: (_state, _event, ctx) => ctx.cancel('ring'),
+  },
+  deadlines: { ring: type<{ stream: string }>() },
+  onDeadline: {
+    ring: ({ rung }, { payload: { stream } }, ctx) => {
+      ctx.append(stream, events.Rang(null))
+      return { rung: rung + 1 }
+    },
+  },
+})
+
+const openDeadlines: OpenSchedules = (store: EventStore, clock) => {
+  const program = new Program(store, [Bell], clock, { ttlMs: 200 })
+  const { processes } = program
+  const ask = async (name: string, event: Parameters<Program['append']>[1]): Promise<void> => {
+    await program.append(`ask-${name}`, event)
+    const { newest } = await store.positions()
+    await processes.reached(newest, { timeoutMs: 20_000 })
+  }
+  return {
+    start: () => processes.start(),
+    at: (name, moment, stream) => ask(name, events.AskedOnce({ at: moment.getTime(), stream })),
+    every: (name, pattern, timeZone, stream) =>
+      ask(name, events.AskedAgain({ pattern, timeZone, stream })),
+    cancel: (name) => ask(name, events.TakenBack(null)),
+    due: async (name) => (await processes.deadlines('bell', `ask-${name}`))[0]?.dueAt,
+    settle: () => processes.settle(),
+    stop: () => program.stop(),
+  }
+}
+
+// `store.schedules` is held to the same laws in the tests of the stores.
+describeStores('deadlines of processes', ({ open }) => {
+  const make = async () => ({ store: await open(), dispose: async () => {} })
+  for (const found of scheduleContract(openDeadlines).cases) {
+    it(found.name, () => runStoreCase(found, make), 60_000)
+  }
+})
 
 describeStores('schedules', ({ open }) => {
-  for (const { title, run } of scheduleCases) it(title, async () => run(await open()), 60_000)
-})
-
-/** A store that changes what a transaction writes to schedules, for the worse. */
-function spoilt(
-  store: EventStore,
-  spoil: (change: RecordChange) => RecordChange | undefined,
-): EventStore {
-  const writes = (tx: StoreTransaction): StoreTransaction['records'] => ({
-    get: (kind, keys) => tx.records.get(kind, keys),
-    list: (query) => tx.records.list(query),
-    lock: (kind, keys) => tx.records.lock(kind, keys),
-    write: (changes) =>
-      tx.records.write(
-        changes.flatMap((change) => {
-          if (change.kind !== 'schedule') return [change]
-          const worse = spoil(change)
-          return worse === undefined ? [] : [worse]
-        }),
-      ),
+  it('are listed by name, and send commands', async () => {
+    const store = await open()
+    const clock = wallClock('2026-03-02T10:01:00Z')
+    const program = new Program(store, [], clock)
+    const { schedules } = program.processes
+    await schedules.after('restock', '5 minutes', commandTo(Shelf, 'tea', 'restock', 3))
+    await schedules.every('again', '1 hour', commandTo(Shelf, 'tea', 'restock', 1))
+    expect((await schedules.list()).map(({ name }) => name)).toEqual(['again', 'restock'])
+    expect(await schedules.cancel('again')).toBe(true)
+    expect(await schedules.cancel('again')).toBe(false)
+    clock.add(60 * 60_000)
+    await program.processes.settle()
+    expect(await countsOf(store)).toEqual({ Restocked: 1 })
+    expect(await schedules.list()).toEqual([])
+    await program.stop()
   })
-  return new Proxy(store, {
-    get: (target, name) => {
-      if (name !== 'transaction') {
-        const value = Reflect.get(target, name)
-        return typeof value === 'function' ? value.bind(target) : value
-      }
-      return (work: (tx: StoreTransaction) => Promise<unknown>, options?: object) =>
-        target.transaction((tx) => {
-          const records = writes(tx)
-          const seen = new Proxy(tx, {
-            get: (inner, part) => {
-              if (part === 'records') return records
-              const value = Reflect.get(inner, part)
-              return typeof value === 'function' ? value.bind(inner) : value
-            },
-          })
-          return work(seen)
-        }, options)
-    },
-  })
-}
-
-const hourMs = 3_600_000
-const mutants: Readonly<Record<string, (change: RecordChange) => RecordChange | undefined>> = {
-  'forgets to remove': (change) => (change.value === undefined ? undefined : change),
-  'forgets to move on': (change) =>
-    change.value !== undefined && change.expected !== 0 && change.due !== undefined
-      ? { ...change, due: change.due + hourMs }
-      : change,
-  'falls due too early': (change) =>
-    change.due === undefined ? change : { ...change, due: change.due - hourMs },
-  'never falls due': ({ due: _due, ...change }) => change,
-}
-
-it('a store that is wrapped and left as it is keeps them', async () => {
-  for (const { run } of scheduleCases.slice(0, 4)) {
-    await run(spoilt(await openMemoryStore(), (change) => change))
-  }
-})
-
-describe('a store that does not keep the laws of schedules is found out when it', () => {
-  for (const [name, spoil] of Object.entries(mutants)) {
-    it(name, async () => {
-      let broken = 0
-      for (const { run } of scheduleCases.slice(0, 4)) {
-        const store = spoilt(await openMemoryStore(), spoil)
-        // Endless firing is cut off as well: what it shows is enough.
-        const late = new Promise<never>((_resolve, reject) => {
-          setTimeout(() => reject(new Error('never ends')), 3000).unref()
-        })
-        await Promise.race([run(store), late]).catch(() => {
-          broken += 1
-        })
-      }
-      expect(broken).toBeGreaterThan(0)
-    }, 60_000)
-  }
 })

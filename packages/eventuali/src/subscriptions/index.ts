@@ -1,5 +1,6 @@
 export { waitForPosition } from './caught-up.ts'
 export { startConsumer } from './consumer/consumer.ts'
+export { claimPartitions, ensureSubscription } from './consumer/ownership.ts'
 export { Worker } from './consumer/worker.ts'
 export type {
   Consumer,

@@ -4,17 +4,38 @@ export { type ManualClock, manualClock } from './clock.ts'
 export {
   type BindOptions,
   bindVitest,
+  type CheckpointStore,
+  type CheckpointsOf,
   type Contract,
   type ContractCase,
+  checkpointContract,
+  checkpointsOf,
   type EventStoreContext,
   type EventStoreSubject,
   eventStoreContract,
   type ForeignTransaction,
+  type HeldCheckpoint,
+  type JoinLease,
+  joinLease,
+  type LeaseMember,
+  type LeaseOptions,
+  leaseContract,
+  type OpenSchedules,
+  openSchedules,
   runStoreCase,
+  type ScheduleService,
+  scheduleContract,
   type TestRunner,
 } from './contracts/index.ts'
 export { type FaultPlan, type FaultyStore, withFault } from './faults.ts'
-export { type StoreMutant, storeMutants } from './mutants/index.ts'
+export {
+  checkpointMutants,
+  leaseMutants,
+  type PortMutant,
+  type StoreMutant,
+  scheduleMutants,
+  storeMutants,
+} from './mutants/index.ts'
 export {
   type Expectation,
   type FieldsOf,

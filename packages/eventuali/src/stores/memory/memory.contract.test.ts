@@ -1,10 +1,23 @@
 import { describe, it } from 'vitest'
-import { bindVitest, eventStoreContract } from '../../testing/index.ts'
+import {
+  bindVitest,
+  checkpointContract,
+  eventStoreContract,
+  leaseContract,
+  scheduleContract,
+} from '../../testing/index.ts'
 import { manifest, openMemoryStore } from './index.ts'
 
-bindVitest(eventStoreContract, {
-  describe,
-  it,
-  manifest,
-  make: async () => ({ store: await openMemoryStore(), dispose: async () => {} }),
-})
+for (const contract of [
+  eventStoreContract,
+  checkpointContract(),
+  leaseContract(),
+  scheduleContract(),
+]) {
+  bindVitest(contract, {
+    describe,
+    it,
+    manifest,
+    make: async () => ({ store: await openMemoryStore(), dispose: async () => {} }),
+  })
+}

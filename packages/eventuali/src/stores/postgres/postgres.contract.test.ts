@@ -6,7 +6,14 @@ import {
   startPostgres,
 } from '../../../test/servers/postgres.ts'
 import { systemClock, systemRandom, uuidV7Source } from '../../kernel/index.ts'
-import { bindVitest, type EventStoreSubject, eventStoreContract } from '../../testing/index.ts'
+import {
+  bindVitest,
+  checkpointContract,
+  type EventStoreSubject,
+  eventStoreContract,
+  leaseContract,
+  scheduleContract,
+} from '../../testing/index.ts'
 import { manifest, openPostgresStore, type PostgresStoreOptions } from './index.ts'
 
 const ids = uuidV7Source(systemClock, systemRandom)
@@ -47,5 +54,9 @@ describe.skipIf(postgresSkipReason() !== undefined)('PostgreSQL', () => {
 
   const runner = { describe, it, manifest }
   bindVitest(eventStoreContract, { ...runner, label: 'url', make: opened(() => ({})) })
+  // What stands above the port is shown on one of the ways to open the store.
+  for (const contract of [checkpointContract(), leaseContract(), scheduleContract()]) {
+    bindVitest(contract, { ...runner, label: 'url', make: opened(() => ({})) })
+  }
   bindVitest(eventStoreContract, { ...runner, label: 'pool', make: handedIn })
 })

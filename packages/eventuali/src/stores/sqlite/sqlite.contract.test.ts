@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'vitest'
-import { bindVitest, type EventStoreSubject, eventStoreContract } from '../../testing/index.ts'
+import {
+  bindVitest,
+  checkpointContract,
+  type EventStoreSubject,
+  eventStoreContract,
+  leaseContract,
+  scheduleContract,
+} from '../../testing/index.ts'
 import { manifest, openSqliteStore, type SqliteStoreOptions } from './index.ts'
 
 const BetterDatabase = createRequire(import.meta.url)('better-sqlite3') as new (
@@ -68,6 +75,15 @@ bindVitest(eventStoreContract, {
   label: 'node:sqlite',
   make: inFile({}),
 })
+// What stands above the port is shown on one of the ways to open the store.
+for (const contract of [checkpointContract(), leaseContract(), scheduleContract()]) {
+  bindVitest(contract, {
+    ...runner,
+    manifest: unjoined,
+    label: 'node:sqlite',
+    make: inFile({}),
+  })
+}
 bindVitest(eventStoreContract, {
   ...runner,
   manifest: unjoined,

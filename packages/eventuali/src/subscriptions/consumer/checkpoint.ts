@@ -59,9 +59,10 @@ export class Checkpoint {
     }
   }
 
-  /** The write that changes it, to be made within `exclusive`. */
+  /** The write that changes it, to be made within `exclusive`; the position never goes back. */
   change(patch: Partial<PartitionValue>): RecordChange {
-    const value: PartitionValue = { ...this.#value, ...patch }
+    const position = Math.max(this.#value.position, patch.position ?? 0)
+    const value: PartitionValue = { ...this.#value, ...patch, position }
     return { kind: recordKinds.partition, key: this.key, expected: this.#revision, value }
   }
 

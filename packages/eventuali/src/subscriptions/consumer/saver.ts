@@ -84,10 +84,7 @@ export class Saver {
         lanes.map((lane) => lane.checkpoint),
         async () => {
           const changes = lanes.map((lane) =>
-            lane.checkpoint.change({
-              ...patch,
-              position: Math.max(lane.handled, lane.checkpoint.position),
-            }),
+            lane.checkpoint.change({ ...patch, position: lane.handled }),
           )
           const revisions = await port.transaction((tx) => tx.records.write(changes), {
             timeoutMs: options.timeoutMs,

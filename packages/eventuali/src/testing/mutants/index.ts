@@ -6,7 +6,10 @@ import { recordMutants } from './record-mutants.ts'
 import { stateMutants } from './state-mutants.ts'
 import { unitMutants } from './unit-mutants.ts'
 
-export type { StoreMutant } from './mutant.ts'
+export { checkpointMutants } from './checkpoint-mutants.ts'
+export { leaseMutants } from './lease-mutants.ts'
+export type { PortMutant, StoreMutant } from './mutant.ts'
+export { scheduleMutants } from './schedule-mutants.ts'
 
 /**
  * Broken stores, as decorators: the event store contract must catch each of them. For those who
