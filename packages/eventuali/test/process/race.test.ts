@@ -5,13 +5,20 @@ import { openStore } from '../../src/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
 import { type Child, endChildren, startChild } from '../harness/child.ts'
 import { type PostgresServer, postgresSkipReason, startPostgres } from '../servers/postgres.ts'
+import { handledBy, laterDigests, orderDigest, wrongInHandled } from './race-order.ts'
 import type { RaceFilter, RaceReaderReport, RaceReadersInput } from './race-readers.ts'
+import type {
+  RaceSubscriber,
+  RaceSubscriberReport,
+  RaceSubscribersInput,
+} from './race-subscribers.ts'
 import type { RaceWritersInput, RaceWritersReport } from './race-writers.ts'
 
 interface Committed {
   readonly position: number
   readonly stream: string
   readonly version: number
+  readonly id: string
   readonly type: string
   readonly tags: string | null
 }
@@ -22,6 +29,14 @@ const filtered: readonly RaceFilter[] = [
   { categories: ['cat1'] },
   { tags: ['color:2'] },
 ]
+const singles = ['alone-1', 'alone-2', 'alone-3', 'alone-4']
+const shared: RaceSubscriber = { name: 'shared', partitions: 16 }
+/** By process: one that is alone with its name, and one of four that share one. */
+const subscribers: readonly (readonly RaceSubscriber[])[] = singles.map((name) => [
+  { name },
+  shared,
+])
+const readerGroups: readonly (readonly RaceFilter[])[] = [[...tails, ...filtered], tails]
 
 function wanted(filter: RaceFilter, { stream, type, tags }: Committed): boolean {
   if (filter.types?.includes(type) === false) return false
@@ -60,13 +75,90 @@ interface RaceResult {
   readonly seconds: number
   readonly writers: readonly RaceWritersReport[]
   readonly readers: readonly RaceReaderReport[]
+  readonly subscribers: readonly RaceSubscriberReport[]
+  /** What each subscriber that is alone saw, as one value. */
+  readonly digests: ReadonlyMap<string, string>
+}
+
+type Mutant = 'reads-newest'
+
+/** Asks until every name has got so many events, or a while has passed without a new one. */
+async function untilAllGot(
+  children: readonly Child[],
+  eventCount: number,
+  patienceMs: number,
+): Promise<void> {
+  let least = -1
+  for (let changedAt = performance.now(); ; ) {
+    const totals = new Map<string, number>()
+    for (const child of children) {
+      const counts = await child.message<Record<string, number>>('counts')
+      for (const [name, count] of Object.entries(counts)) {
+        totals.set(name, (totals.get(name) ?? 0) + count)
+      }
+    }
+    const got = Math.min(...totals.values())
+    if (got > least) changedAt = performance.now()
+    if (got >= eventCount || performance.now() - changedAt > patienceMs) return
+    least = got
+    await sleep(20)
+    for (const child of children) child.send({ over: false })
+  }
+}
+
+function wrongInSubscribers(
+  reports: readonly RaceSubscriberReport[],
+  log: readonly Committed[],
+): { wrong: string[]; digests: Map<string, string> } {
+  const digests = new Map<string, string>()
+  const wrong: string[] = []
+  for (const name of [...singles, shared.name]) {
+    const handled = handledBy(name, reports)
+    wrong.push(...wrongInHandled(name, handled, log))
+    if (name !== shared.name) digests.set(name, orderDigest(handled))
+  }
+  const expected = orderDigest(log)
+  for (const [name, digest] of digests) {
+    if (digest !== expected) wrong.push(`${name} saw another order than the log`)
+  }
+  return { wrong, digests }
+}
+
+class Programs {
+  readonly all: Child[] = []
+  readonly readers: readonly Child[]
+  readonly subscribers: readonly Child[]
+  readonly writers: readonly Child[]
+
+  constructor(url: string, seed: number, eventCount: number, mutant?: Mutant) {
+    const start = (program: string, input: unknown): Child => {
+      const child = startChild(import.meta.url, program, { input })
+      this.all.push(child)
+      return child
+    }
+    this.readers = readerGroups.map((filters, n) => {
+      const input: RaceReadersInput = { url, seed: seed + n, filters, restarts: true, mutant }
+      return start('./race-readers.ts', input)
+    })
+    this.subscribers = subscribers.map((group, n) => {
+      const input: RaceSubscribersInput = { url, seed: seed + 50 * n, subscribers: group, mutant }
+      return start('./race-subscribers.ts', input)
+    })
+    this.writers = [0, 1].map((n) => {
+      const input: RaceWritersInput = {
+        ...{ url, writerCount: 8, eventCount: eventCount / 2 },
+        seed: seed + 100 * n,
+      }
+      return start('./race-writers.ts', input)
+    })
+  }
 }
 
 async function race(
   run: Campaign,
   url: string,
   eventCount: number,
-  mutant?: 'reads-newest',
+  mutant?: Mutant,
 ): Promise<RaceResult> {
   await (await openStore(url)).close()
   const outside = new pg.Client({ connectionString: url })
@@ -76,47 +168,40 @@ async function race(
   const idle = new pg.Client({ connectionString: url })
   await idle.connect()
   await idle.query('BEGIN; INSERT INTO elsewhere VALUES (0)')
-  const children: Child[] = []
+  const programs = new Programs(url, run.seed, eventCount, mutant)
   try {
-    const { seed } = run
-    const groups = [[...tails, ...filtered], tails]
-    const readers = groups.map((filters, n) => {
-      const input: RaceReadersInput = { url, seed: seed + n, filters, restarts: true, mutant }
-      return startChild(import.meta.url, './race-readers.ts', { input })
-    })
-    const writers = [0, 1].map((n) => {
-      const input: RaceWritersInput = {
-        ...{ url, writerCount: 8, eventCount: eventCount / 2 },
-        seed: seed + 100 * n,
-      }
-      return startChild(import.meta.url, './race-writers.ts', { input })
-    })
-    children.push(...readers, ...writers)
-    await Promise.all(children.map((child) => child.message('ready')))
+    await Promise.all(programs.all.map((child) => child.message('ready')))
     const startedAt = performance.now()
-    for (const child of writers) child.send({})
+    for (const child of programs.writers) child.send({})
     const written = await Promise.all(
-      writers.map((child) => child.message<RaceWritersReport>('report', 600_000)),
+      programs.writers.map((child) => child.message<RaceWritersReport>('report', 600_000)),
     )
     const seconds = (performance.now() - startedAt) / 1000
+    for (const child of programs.subscribers) child.send({})
     await sleep(1500)
-    for (const child of readers) child.send({})
-    const seen = await Promise.all(
-      readers.map((child) => child.message<RaceReaderReport[]>('report')),
-    )
+    await untilAllGot(programs.subscribers, eventCount, mutant === undefined ? 10_000 : 500)
+    for (const child of programs.readers) child.send({})
+    for (const child of programs.subscribers) child.send({ over: true })
+    const reports = <R>(of: readonly Child[]): Promise<R[][]> =>
+      Promise.all(of.map((child) => child.message<R[]>('report')))
+    const seen = await reports<RaceReaderReport>(programs.readers)
+    const handled = (await reports<RaceSubscriberReport>(programs.subscribers)).flat()
     const { rows } = await outside.query<Committed>(
       `SELECT e.position::float8 AS position, s.name AS stream, e.version::float8 AS version,
-         t.name AS type, e.tags
+         e.id, t.name AS type, e.tags
        FROM eventuali.events e JOIN eventuali.streams s ON s.id = e.stream
        JOIN eventuali.types t ON t.id = e.type ORDER BY e.position`,
     )
-    const wrong = groups.flatMap((filters, g) =>
+    const inReaders = readerGroups.flatMap((filters, g) =>
       filters.flatMap((filter, n) => wrongIn(filter, seen[g]?.[n] as RaceReaderReport, rows)),
     )
+    const { wrong: inSubscribers, digests } = wrongInSubscribers(handled, rows)
+    const wrong = [...inReaders, ...inSubscribers]
     if (rows.length !== eventCount) wrong.push(`${rows.length} events, not ${eventCount}`)
-    return { wrong, seconds, writers: written, readers: seen.flat() }
+    const result = { readers: seen.flat(), subscribers: handled, digests }
+    return { wrong, seconds, writers: written, ...result }
   } finally {
-    await endChildren(children)
+    await endChildren(programs.all)
     await idle.end()
     await outside.end()
   }
@@ -134,22 +219,30 @@ describe.skipIf(skip !== undefined)('readers that race with 16 writers', () => {
 
   test('all see the same order and skip nothing', async () => {
     await campaign('R8b race', async (run) => {
-      const { wrong, seconds, writers, readers } = await race(
-        run,
-        await database(),
-        2 * run.scaled(25_000),
-      )
+      const url = await database()
+      const result = await race(run, url, 2 * run.scaled(25_000))
+      const { wrong, seconds, writers, readers } = result
       const sum = (of: (report: RaceWritersReport) => number): number =>
         writers.reduce((total, report) => total + of(report), 0)
       const endedAtMs = Math.max(...writers.map((report) => report.endedAtMs))
       const behindMs = readers.map((reader) => reader.lastAtMs - endedAtMs)
-      const restarts = readers.reduce((total, reader) => total + reader.restarts, 0)
+      const durableBehindMs = result.subscribers.map(
+        ({ deliveries }) => (deliveries.at(-1)?.[0] ?? 0) - endedAtMs,
+      )
+      const followers = [...readers, ...result.subscribers]
+      const restarts = followers.reduce((total, follower) => total + follower.restarts, 0)
       run.note(
-        `${sum((w) => w.committed)} events in ${seconds.toFixed(1)} s, ${sum((w) => w.rolledBack)} rolled back, ${sum((w) => w.slow)} slow transactions, ${restarts} restarts, caught up after ${Math.max(...behindMs).toFixed()} ms`,
+        `${sum((w) => w.committed)} events in ${seconds.toFixed(1)} s, ${sum((w) => w.rolledBack)} rolled back, ${sum((w) => w.slow)} slow transactions, ${restarts} restarts, caught up after ${Math.max(...behindMs).toFixed()} ms, durable ones after ${Math.max(...durableBehindMs).toFixed()} ms`,
       )
       expect(wrong).toEqual([])
       expect(seconds).toBeLessThan(90 * run.scale)
       expect(Math.max(...behindMs)).toBeLessThan(1000)
+      // More than for plain readers: one may just have been restarting, and connects anew.
+      expect(Math.max(...durableBehindMs)).toBeLessThan(2000)
+      const later = await laterDigests(url)
+      const digests = new Set([...result.digests.values(), ...later.values()])
+      run.note(`${result.digests.size + later.size} readings of one order`)
+      expect(digests.size).toBe(1)
     })
   }, 1_800_000)
 
@@ -157,7 +250,10 @@ describe.skipIf(skip !== undefined)('readers that race with 16 writers', () => {
     await campaign('R8b planted: reads up to the newest', async (run) => {
       const { wrong } = await race(run, await database(), 3000, 'reads-newest')
       run.note(`${wrong.length} found: ${wrong[0]}`)
-      expect(wrong.join()).toContain('skipped')
+      for (const name of [...singles, shared.name]) {
+        expect(wrong.join()).toMatch(new RegExp(`${name}: \\d+ skipped`))
+      }
+      expect(wrong[0]).toMatch(/^\d+ skipped/)
     })
   })
 
