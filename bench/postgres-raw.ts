@@ -12,7 +12,7 @@ const someId = '0190c8a4-5b1e-7c3d-9f2a-6d8e4b7a1c05'
 const pageSize = 1000
 const rawTypes = { getTypeParser: () => (value: unknown) => value } as const
 
-const appendText = appendStatementText(schema)
+const appendText = appendStatementText(schema, 1)
 const streamText = `SELECT ${pageColumns} FROM ${schema}.streams s
    JOIN ${schema}.events e ON e.stream = s.id
    WHERE s.name = $1 AND e.version >= $2::bigint AND e.version <= $3::bigint

@@ -12,6 +12,7 @@ import { exportCommand } from './export-command.ts'
 import { importCommand } from './import-command.ts'
 import { type Io, OutputClosed } from './io.ts'
 import { queryCommand } from './query-command.ts'
+import { recodeCommand } from './recode-command.ts'
 import { debugText, errorText } from './report-error.ts'
 import { Session } from './session.ts'
 import { streamsCommand } from './streams-command.ts'
@@ -48,6 +49,7 @@ const commands = [
   streamsCommand,
   appendCommand,
   verifyCommand,
+  recodeCommand,
 ]
 
 function programFor(session: Session): Command {

@@ -10,6 +10,7 @@ export {
 } from './errors.ts'
 export { type IdSource, uuidV5, uuidV7Source } from './ids.ts'
 export { LruMap } from './lru.ts'
+export { loadPeer } from './peers.ts'
 export { type Random, seededRandom, systemRandom } from './random.ts'
 export { backoffMs, type RetryPolicy, retry } from './retry.ts'
 export { compareText } from './text.ts'

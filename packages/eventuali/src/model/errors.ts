@@ -320,6 +320,17 @@ export class CorruptEventError extends EventualiError {
   }
 }
 
+/** Stored data needs a package, a Node or a library that is not here; nothing is damaged. */
+export class CodecMissingError extends EventualiError {
+  readonly code = 'CODEC_MISSING'
+  /** What cannot be read or written: `msgpack`, `zstd`, … */
+  readonly codec: string
+  constructor(codec: string, remedy: string) {
+    super(`data is stored with ${codec}, which this program does not have; ${remedy}`)
+    this.codec = codec
+  }
+}
+
 /** The log is another one than the caller's position, cursor or checkpoint belongs to. */
 export class LogChangedError extends EventualiError {
   readonly code = 'LOG_CHANGED'

@@ -26,6 +26,8 @@ export {
   type PendingEvent,
   takePending,
 } from './aggregate-class.ts'
+export { codecName, codecOf, type EncodingName, expandedBytes } from './body.ts'
+export { type BodyEncoder, bodyEncoder, type CodecOptions, exactEncoder } from './body-encoder.ts'
 export {
   assertJson,
   checksumOf,
@@ -37,7 +39,16 @@ export {
   nestingDepthMax,
   rowIsIntact,
   type StoredRow,
+  textOfRow,
 } from './codec.ts'
+export {
+  type CompressionName,
+  type Compressor,
+  codecPeers,
+  compressionDefault,
+  compressionNames,
+  compressorOf,
+} from './compression.ts'
 export {
   type CheckedQueryItem,
   checkedQuery,
@@ -68,6 +79,7 @@ export {
 export {
   AppendConditionError,
   CapabilityError,
+  CodecMissingError,
   ConnectionError,
   CorruptEventError,
   DataNotJsonError,
@@ -155,6 +167,7 @@ export {
   ProjectionTimeoutError,
 } from './projection-errors.ts'
 export { ProjectionMissingError, RecordConflictError } from './read-side-errors.ts'
+export { Recoding } from './recode.ts'
 export { reject } from './reject.ts'
 export { ReplayTargetError } from './replay-errors.ts'
 export {

@@ -6,6 +6,13 @@ export {
   importEvents,
 } from './import-events.ts'
 export { lineBytesMax, type SkippedLine } from './import-lines.ts'
+export {
+  type RecodeOptions,
+  type RecodeProgress,
+  type RecodeResult,
+  type RecodeTarget,
+  recode,
+} from './recode.ts'
 export { replay } from './replay.ts'
 export type {
   ProjectedResult,

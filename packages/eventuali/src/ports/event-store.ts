@@ -2,6 +2,7 @@ import type { ExpectedVersion, Json, RecordedEvent, StreamInfo } from '../model/
 import type { CallOptions } from './call-options.ts'
 import type { InlineAccess, InlineProjection } from './inline.ts'
 import type { ModelAccess, ModelReads } from './read-model.ts'
+import type { RecodeRequest, RecodeStep } from './recode.ts'
 import type { RecordAccess, RecordReads } from './records.ts'
 
 /** An event on its way into a store: checked, named, timed; data is the validator's output. */
@@ -231,6 +232,12 @@ export interface StoreTransaction extends StreamAccess {
    * nothing else of the transaction runs meanwhile.
    */
   savepoint<T>(work: () => Promise<T>): Promise<T>
+  /**
+   * Stores the data of a part of the log in another way. Nothing that a reader sees changes, and
+   * no position, version, id or checksum. What the codec would not give back exactly stays JSON.
+   * Rows that are removed meanwhile are left alone.
+   */
+  recode(request: RecodeRequest, options?: CallOptions): Promise<RecodeStep>
 }
 
 /** What an adapter can do. A denied one carries the reason. */

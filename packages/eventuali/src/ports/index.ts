@@ -38,6 +38,7 @@ export type {
   ModelTable,
   StoredDocument,
 } from './read-model.ts'
+export type { RecodeRequest, RecodeStep } from './recode.ts'
 export type {
   RecordAccess,
   RecordChange,

@@ -18,6 +18,7 @@ export function overTransaction(
     readLog: (query, options) => tx.readLog(query, options),
     newestPosition: (options) => tx.newestPosition(options),
     barrier: (options) => tx.barrier(options),
+    recode: (request, options) => tx.recode(request, options),
   }
 }
 

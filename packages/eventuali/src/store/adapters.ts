@@ -21,7 +21,7 @@ export async function openAdapter(
     case 'memory': {
       if (url !== 'memory:') throw new StoreUrlError(url, 'has a name, which memory: does not take')
       const { openMemoryStore } = await import('../stores/memory/index.ts')
-      return openMemoryStore(sources)
+      return openMemoryStore({ ...sources, codec: settings.codec })
     }
     case 'sqlite': {
       const file = url.slice('sqlite:'.length)

@@ -1,4 +1,5 @@
 import type { Clock, IdSource, Random } from '../kernel/index.ts'
+import type { CodecOptions } from '../model/index.ts'
 import type { CommandTarget, ProcessDefinition } from '../processes/index.ts'
 import type { AnyProjection } from '../projections/index.ts'
 
@@ -23,6 +24,11 @@ export interface OpenStoreSettings {
   readonly listenUrl?: string | undefined
   /** Postgres: connections in the pool, at most. */
   readonly poolSize?: number | undefined
+  /**
+   * How the data of new events is stored: plain JSON text when left out. Events that are there
+   * stay as they are, and every store reads all of them, whatever is set here.
+   */
+  readonly codec?: CodecOptions | undefined
   /** Milliseconds after which a call that has no `timeoutMs` of its own gives up; 30,000. */
   readonly timeoutMs?: number | undefined
   /** Tries after a conflict, for commands and decisions; 32. */

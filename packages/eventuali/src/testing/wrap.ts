@@ -10,6 +10,8 @@ import type {
   LogQuery,
   ModelAccess,
   ModelReads,
+  RecodeRequest,
+  RecodeStep,
   RecordAccess,
   RecordReads,
   StoreTransaction,
@@ -65,6 +67,11 @@ export interface StoreHooks {
   newestPosition?(next: StoreTransaction, options: CallOptions | undefined): Promise<number>
   barrier?(next: StoreTransaction, options: CallOptions | undefined): Promise<void>
   savepoint?<T>(next: StoreTransaction, work: () => Promise<T>): Promise<T>
+  recode?(
+    next: StoreTransaction,
+    request: RecodeRequest,
+    options: CallOptions | undefined,
+  ): Promise<RecodeStep>
   /**
    * Stands around each call on records, read models and inline projections, and around a
    * transaction's `newestPosition`, `barrier` and `savepoint`.
@@ -131,6 +138,8 @@ export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
       around('barrier', () => hooks.barrier?.(tx, options) ?? tx.barrier(options)),
     savepoint: (work) =>
       around('savepoint', () => hooks.savepoint?.(tx, work) ?? tx.savepoint(work)),
+    recode: (request, options) =>
+      hooks.recode?.(tx, request, options) ?? tx.recode(request, options),
   })
   return {
     ...wrapAccess(store, hooks),

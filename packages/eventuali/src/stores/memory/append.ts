@@ -1,8 +1,10 @@
 import {
+  type BodyEncoder,
   decodeRow,
   type EncodedEvent,
   type ExpectedVersion,
   encodeEvent,
+  textOfRow,
 } from '../../model/index.ts'
 import type {
   AppendCondition,
@@ -39,11 +41,14 @@ export interface AppendState {
 }
 
 /** Throws DataNotJsonError and EventTooLargeError, before anything is entered. */
-export function encodeRequest(request: AppendRequest): EncodedRequest {
+export function encodeRequest(
+  request: AppendRequest,
+  encoder: BodyEncoder | undefined,
+): EncodedRequest {
   return {
     entries: request.entries.map((entry) => ({
       entry,
-      events: entry.events.map((event) => encodeEvent(entry.stream, event)),
+      events: entry.events.map((event) => encodeEvent(entry.stream, event, encoder)),
     })),
     condition: request.condition,
     inline: request.inline,
@@ -86,7 +91,7 @@ function checkIds(log: MemoryLog, { entries }: EncodedRequest): AppendOutcome | 
       seen.add(event.id)
       if (row === undefined) continue
       const previous = known.at(-1)
-      if (row.type !== event.type || row.data !== event.data) same = false
+      if (row.type !== event.type || textOfRow(row) !== event.data) same = false
       if (previous !== undefined && previous.version >= row.version) same = false
       known.push(row)
     }
@@ -188,7 +193,9 @@ function store(log: MemoryLog, { entries }: EncodedRequest, recordedAt: number):
     applyChange(log, entry, stream)
     events.forEach((event, i) => {
       const version = stream.version + 1 + i
-      const row = { ...event, stream: entry.stream, version, recordedAt }
+      const { body, ...encoded } = event
+      const data = body ?? event.data
+      const row = { ...encoded, data, stream: entry.stream, version, recordedAt }
       placed.push({ row, entry: index, ordinal: entry.ordinals?.[i] ?? placed.length })
     })
   })

@@ -91,6 +91,19 @@ export class MemoryLog {
     stream.firstVersion = Math.max(stream.firstVersion, before)
   }
 
+  /** Puts rows in the place of those at the same positions. */
+  replace(changed: ReadonlyMap<number, MemoryRow>): void {
+    if (changed.size === 0) return
+    this.#unshare()
+    const swap = (row: MemoryRow) => changed.get(row.position) ?? row
+    this.rows = this.rows.map(swap)
+    for (const name of new Set([...changed.values()].map((row) => row.stream))) {
+      const stream = this.writable(name)
+      stream.rows = stream.rows.map(swap)
+      for (const row of stream.rows) if (row.idGiven) stream.ids.set(row.id, row)
+    }
+  }
+
   #unshare(): void {
     if (!this.#shares) return
     this.rows = this.rows.slice()

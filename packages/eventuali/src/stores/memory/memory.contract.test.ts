@@ -21,3 +21,14 @@ for (const contract of [
     make: async () => ({ store: await openMemoryStore(), dispose: async () => {} }),
   })
 }
+
+bindVitest(eventStoreContract, {
+  describe,
+  it,
+  manifest,
+  label: 'msgpack and zstd',
+  make: async () => {
+    const codec = { encoding: 'msgpack', compress: { with: 'zstd', above: 20 } } as const
+    return { store: await openMemoryStore({ codec }), dispose: async () => {} }
+  },
+})

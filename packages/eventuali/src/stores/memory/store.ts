@@ -7,7 +7,10 @@ import {
   uuidV7Source,
 } from '../../kernel/index.ts'
 import {
+  type BodyEncoder,
+  bodyEncoder,
   CapabilityError,
+  type CodecOptions,
   decodeRow,
   type RecordedEvent,
   rowIsIntact,
@@ -48,6 +51,8 @@ export interface MemoryStoreOptions {
   readonly clock?: Clock
   readonly random?: Random
   readonly ids?: IdSource
+  /** How the data of events is stored; JSON text when left out. */
+  readonly codec?: CodecOptions | undefined
 }
 
 /**
@@ -65,7 +70,7 @@ export interface MemoryStoreOptions {
 export async function openMemoryStore(options: MemoryStoreOptions = {}): Promise<EventStore> {
   const clock = options.clock ?? systemClock
   const ids = options.ids ?? uuidV7Source(clock, options.random ?? systemRandom)
-  return new MemoryStore(clock, ids.next())
+  return new MemoryStore(clock, ids.next(), bodyEncoder(options.codec))
 }
 
 class MemoryStore implements EventStore {
@@ -75,6 +80,7 @@ class MemoryStore implements EventStore {
   readonly records: RecordReads
   readonly models: ModelReads
   readonly #clock: Clock
+  readonly #encoder: BodyEncoder | undefined
   readonly #turn: WriterTurn
   readonly #listeners = new Set<() => void>()
   readonly #inFlight = new Set<Promise<unknown>>()
@@ -82,8 +88,9 @@ class MemoryStore implements EventStore {
   #log = new MemoryLog()
   #closed = false
 
-  constructor(clock: Clock, incarnation: string) {
+  constructor(clock: Clock, incarnation: string, encoder: BodyEncoder | undefined) {
     this.#clock = clock
+    this.#encoder = encoder
     this.#turn = new WriterTurn(clock)
     this.incarnation = incarnation
     const open = (options: CallOptions = {}) => {
@@ -101,7 +108,7 @@ class MemoryStore implements EventStore {
 
   append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
     return this.#track(async () => {
-      const encoded = encodeRequest(request)
+      const encoded = encodeRequest(request, this.#encoder)
       await this.#turn.enter('append', options)
       try {
         const state = { log: this.#log, inline: this.#side.inline }
@@ -121,7 +128,7 @@ class MemoryStore implements EventStore {
     return this.#track(async () => {
       const timeoutMs = options.timeoutMs ?? transactionTimeoutMsDefault
       await this.#turn.enter('transaction', { ...options, timeoutMs })
-      const tx = new MemoryTransaction(this.#log, this.#side, this.#clock)
+      const tx = new MemoryTransaction(this.#log, this.#side, this.#clock, this.#encoder)
       try {
         const bounds = { clock: this.#clock, timeoutMs, signal: options.signal }
         const result = await runBounded(() => work(tx), bounds)

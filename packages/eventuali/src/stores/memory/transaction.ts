@@ -1,7 +1,9 @@
 import type { Clock } from '../../kernel/index.ts'
 import {
+  type BodyEncoder,
   decodeRow,
   InvalidArgumentError,
+  Recoding,
   type RecordedEvent,
   type StreamInfo,
   TransactionTimeoutError,
@@ -13,12 +15,14 @@ import type {
   InlineAccess,
   LogQuery,
   ModelAccess,
+  RecodeRequest,
+  RecodeStep,
   RecordAccess,
   StoreTransaction,
   StreamQuery,
 } from '../../ports/index.ts'
 import { applyAppend, encodeRequest } from './append.ts'
-import { infoOf, type MemoryLog } from './log.ts'
+import { infoOf, type MemoryLog, type MemoryRow } from './log.ts'
 import { inlineAccess, modelAccess } from './models.ts'
 import { logPages, streamPages } from './read.ts'
 import { ReadSide } from './read-side.ts'
@@ -31,14 +35,16 @@ export class MemoryTransaction implements StoreTransaction {
   readonly models: ModelAccess
   readonly inline: InlineAccess
   readonly #clock: Clock
+  readonly #encoder: BodyEncoder | undefined
   #log: MemoryLog
   #side: ReadSide
   #ended = false
 
-  constructor(log: MemoryLog, side: ReadSide, clock: Clock) {
+  constructor(log: MemoryLog, side: ReadSide, clock: Clock, encoder: BodyEncoder | undefined) {
     this.#log = log.copy()
     this.#side = new ReadSide(side)
     this.#clock = clock
+    this.#encoder = encoder
     const open = (options: CallOptions = {}) => {
       this.#open(options)
       return this.#side
@@ -61,7 +67,7 @@ export class MemoryTransaction implements StoreTransaction {
 
   async append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
     const log = this.#open(options)
-    const encoded = encodeRequest(request)
+    const encoded = encodeRequest(request, this.#encoder)
     return applyAppend({ log, inline: this.#side.inline }, encoded, this.#clock.now())
   }
 
@@ -89,6 +95,24 @@ export class MemoryTransaction implements StoreTransaction {
     } finally {
       this.#side = side
     }
+  }
+
+  async recode(request: RecodeRequest, options: CallOptions = {}): Promise<RecodeStep> {
+    const log = this.#open(options)
+    const { after, upTo, countMax } = request
+    const recoding = new Recoding(request.codec, after)
+    const rows = log.rows.slice(log.indexAfter(after), log.indexAfter(upTo))
+    const part = rows.slice(0, countMax)
+    const full = part.some((row) => !recoding.add(row))
+    const changed = new Map<number, MemoryRow>()
+    for (const { position, data } of recoding.changes) {
+      const row = log.rows[log.indexAfter(position - 1)] as MemoryRow
+      changed.set(position, { ...row, data })
+    }
+    log.replace(changed)
+    const { seen, bytesBefore, bytesAfter } = recoding
+    const position = full || rows.length > part.length ? recoding.position : upTo
+    return { position, seen, changed: changed.size, bytesBefore, bytesAfter }
   }
 
   async *readStream(

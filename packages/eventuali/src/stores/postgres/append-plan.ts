@@ -1,4 +1,4 @@
-import type { EncodedEvent } from '../../model/index.ts'
+import { codecOf, type EncodedEvent } from '../../model/index.ts'
 import type { AppendEntry, QueryItem } from '../../ports/index.ts'
 import { tagHash } from '../sql/index.ts'
 import type { LockKeys } from './lock-keys.ts'
@@ -70,6 +70,8 @@ class Columns {
   readonly eventChecksum: number[] = []
   readonly ids: string[] = []
   readonly data: string[] = []
+  readonly codecs: number[] = []
+  readonly bodies: string[] = []
   readonly metadata: string[] = []
   readonly tags: string[] = []
   readonly tenants: string[] = []
@@ -82,12 +84,24 @@ class Columns {
   readonly itemTags: string[] = []
 }
 
-/** Turns requests into the arguments of `append_v1`. */
+/** From this size on an event with a body is fetched alone, so that pages stay small in memory. */
+const LARGE_BYTES: number = 32 * 1024
+const FLAG_LARGE = 4
+
+/** Whether the group needs `append_v2`: an event in it has another form than JSON text. */
+export function hasBodies(requests: readonly PreparedAppend[]): boolean {
+  return requests.some(({ entries }) =>
+    entries.some(({ events }) => events.some(({ body }) => body !== undefined)),
+  )
+}
+
+/** Turns requests into the arguments of `append_v1`; with bodies, of `append_v2`. */
 export function appendValues(
   requests: readonly PreparedAppend[],
   types: TypeNames,
   keys: LockKeys,
   call: AppendCall,
+  bodies: boolean,
 ): readonly unknown[] {
   const columns = new Columns()
   const names = new Set<string>()
@@ -97,7 +111,7 @@ export function appendValues(
   const slots = new Map(streams.map((name, i) => [name, i + 1]))
   for (let r = 0; r < requests.length; r++) {
     const prepared = requests[r] as PreparedAppend
-    addRequest(columns, prepared, slots, types, call.guarded)
+    addRequest(columns, prepared, slots, types, call.guarded, bodies)
     addCondition(columns, prepared, r + 1, types)
   }
   const locks = lockColumns(requests, keys)
@@ -137,20 +151,22 @@ export function appendValues(
     c.itemTypes.join(separator),
     c.itemHash.join(separator),
     c.itemTags.join(separator),
+    ...(bodies ? [braces(c.codecs), c.bodies.join(separator)] : []),
   ]
 }
 
 /** The call itself; the parameters follow the order of `appendValues`. */
-export function appendStatementText(schema: string): string {
+export function appendStatementText(schema: string, version: 1 | 2): string {
   const casts = [
     ...['integer', 'text', 'bigint', 'bigint[]', 'boolean[]', 'integer[]', 'integer[]', 'text'],
     ...['integer[]', 'integer[]', 'bigint[]', 'integer[]', 'smallint[]', 'bigint[]'],
     ...['integer[]', 'integer[]', 'integer[]', 'smallint[]', 'bigint[]', 'integer[]', 'bigint[]'],
     ...['text', 'text', 'text', 'text', 'text', 'integer[]', 'bigint[]', 'bigint[]'],
     ...['integer[]', 'bigint[]', 'text', 'text', 'text'],
+    ...(version === 2 ? ['smallint[]', 'text'] : []),
   ]
   const parameters = casts.map((type, i) => `$${i + 1}::${type}`)
-  return `SELECT * FROM ${schema}.append_v1(${parameters.join(', ')})`
+  return `SELECT * FROM ${schema}.append_v${version}(${parameters.join(', ')})`
 }
 
 function addRequest(
@@ -159,6 +175,7 @@ function addRequest(
   slots: ReadonlyMap<string, number>,
   types: TypeNames,
   guarded: boolean,
+  bodies: boolean,
 ): void {
   const firstEntry = c.entrySlot.length
   c.requestEntries.push(entries.length)
@@ -183,12 +200,14 @@ function addRequest(
       if (!guards.has(guard)) flags |= 2
       guards.add(guard)
     }
+    if (event.body !== undefined && event.bytes >= LARGE_BYTES) flags |= FLAG_LARGE
     c.eventFlags.push(flags)
     c.eventTime.push(event.time)
     c.eventSchema.push(event.schemaVersion)
     c.eventChecksum.push(event.checksum)
     c.ids.push(event.id)
-    c.data.push(event.data)
+    if (bodies) addBody(c, event)
+    else c.data.push(event.data)
     c.metadata.push(event.metadata)
     c.tags.push(event.tagsText)
     c.tenants.push(tenantOf(asked.events[number] as AppendEntry['events'][number]))
@@ -198,6 +217,12 @@ function addRequest(
       c.tagHash.push(hash)
     }
   }
+}
+
+function addBody(c: Columns, { data, body }: EncodedEvent): void {
+  c.data.push(body === undefined ? data : '')
+  c.codecs.push(body === undefined ? 0 : codecOf(body))
+  c.bodies.push(body === undefined ? '' : Buffer.from(body).toString('base64'))
 }
 
 function addCondition(

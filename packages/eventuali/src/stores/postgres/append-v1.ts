@@ -12,7 +12,7 @@
  * parsed. Status of a request: 0 stored, 1 busy, 2 version conflict, 3 condition failed, 4 some id
  * is known, 5 stream deleted, 6 stream archived.
  */
-const APPEND_V1 = `
+export const APPEND_V1 = `
 CREATE FUNCTION {schema}.append_v1(
   p_wait_ms integer, p_sync text, p_now bigint,
   p_lock_key bigint[], p_lock_exclusive boolean[], p_pair_lock integer[], p_pair_request integer[],

@@ -7,6 +7,7 @@ import {
   sleep,
 } from '../../kernel/index.ts'
 import {
+  type BodyEncoder,
   OperationTimeoutError,
   OutcomeUnknownError,
   ReadOnlyStoreError,
@@ -21,7 +22,7 @@ import {
   type GroupOutcome,
   tagHash,
 } from '../sql/index.ts'
-import { appendStatementText, appendValues, dependsOnEarlier } from './append-plan.ts'
+import { appendStatementText, appendValues, dependsOnEarlier, hasBodies } from './append-plan.ts'
 import { type Connections, type Session, type Statement, statement } from './connections.ts'
 import {
   isConnectionLoss,
@@ -65,6 +66,8 @@ export interface AppenderOptions {
   readonly groupCountMax: number
   readonly limits: Partial<GroupLimits> | undefined
   readonly readOnly: string | undefined
+  /** Undefined for plain JSON text. */
+  readonly encoder: BodyEncoder | undefined
   /** For the events that failed a condition. */
   readonly reads: Reads
   /** Something was committed. */
@@ -75,7 +78,9 @@ export interface AppenderOptions {
 export class Appender {
   readonly #options: AppenderOptions
   readonly #append: Statement
+  readonly #appendBodies: Statement
   readonly #appendWithin: Statement
+  readonly #appendBodiesWithin: Statement
   readonly #tagsOf: Statement
   readonly #group: GroupCommit<PreparedAppend, AppendOutcome>
   readonly #lanes: Lanes
@@ -85,8 +90,10 @@ export class Appender {
   constructor(options: AppenderOptions) {
     this.#options = options
     const { schema, clock, limits, groupCountMax } = options
-    this.#append = statement(appendStatementText(schema))
-    this.#appendWithin = statement(appendWithinText(schema))
+    this.#append = statement(appendStatementText(schema, 1))
+    this.#appendBodies = statement(appendStatementText(schema, 2))
+    this.#appendWithin = statement(appendWithinText(schema, 1))
+    this.#appendBodiesWithin = statement(appendWithinText(schema, 2))
     this.#tagsOf = statement(
       `SELECT DISTINCT e.tags FROM ${schema}.streams s JOIN ${schema}.events e ON e.stream = s.id
        WHERE s.name = $1 AND e.version < $2::bigint AND e.tags IS NOT NULL`,
@@ -136,7 +143,8 @@ export class Appender {
     const dropHashes = await this.#dropHashes(request, run)
     const leftMs = Math.min(deadline.leftMs(), this.#options.timeoutMs)
     const values = this.#values([prepared], Math.max(1, Math.floor(leftMs)), now, dropHashes)
-    const [row] = await run(this.#appendWithin, [...values, inlineValue(request)])
+    const sql = hasBodies([prepared]) ? this.#appendBodiesWithin : this.#appendWithin
+    const [row] = await run(sql, [...values, inlineValue(request)])
     const missing = missingOf(row)
     if (missing !== undefined) return missing
     const [verdict] = readVerdicts(row ?? [], [prepared], now)
@@ -152,7 +160,7 @@ export class Appender {
 
   /** A request as rows would hold it. */
   encode(request: AppendRequest, deadline: Deadline): PreparedAppend {
-    return prepare(request, deadline, this.#options.keys)
+    return prepare(request, deadline, this.#options.keys, this.#options.encoder)
   }
 
   async close(): Promise<void> {
@@ -165,7 +173,7 @@ export class Appender {
     const { readOnly, keys, types } = this.#options
     if (this.#closed) throw new StoreClosedError()
     if (readOnly !== undefined) throw new ReadOnlyStoreError(readOnly)
-    const prepared = prepare(request, deadline, keys)
+    const prepared = prepare(request, deadline, keys, this.#options.encoder)
     for (const type of prepared.types) {
       if (types.idOf(type) !== undefined) continue
       await types.ensure(prepared.types, deadline)
@@ -182,7 +190,7 @@ export class Appender {
   ): readonly unknown[] {
     const { types, keys, sync, connections } = this.#options
     const call = { waitMs, sync, now, guarded: connections.pooled, dropHashes }
-    return appendValues(requests, types, keys, call)
+    return appendValues(requests, types, keys, call, hasBodies(requests))
   }
 
   /** One group; callers that something is in the way of leave it for themselves. */
@@ -277,10 +285,11 @@ export class Appender {
       const dropHashes =
         change === undefined ? [] : await this.#dropHashesOn(session, change, deadline)
       const values = this.#values(requests, waitMs, now, dropHashes)
+      const append = hasBodies(requests) ? this.#appendBodies : this.#append
       const eventCount = requests.reduce((sum, prepared) => sum + prepared.eventCount, 0)
       const boundMs = statementTimeoutMs + (waitMs ?? 0) + eventCount
       const timeoutMs = Math.min(deadline.leftMs(), boundMs)
-      const { rows } = await connections.run(session, this.#append, values, timeoutMs)
+      const { rows } = await connections.run(session, append, values, timeoutMs)
       const verdicts = readVerdicts(rows[0] ?? [], requests, now)
       if (verdicts.some((v) => v.kind === 'done' && v.outcome.ok)) this.#options.onStored()
       return verdicts

@@ -5,10 +5,15 @@ import type { TypeNames } from './type-names.ts'
 
 /** The columns of an event, of `events e` joined with `streams s`. */
 export const eventColumns =
-  'e.position, s.name, e.version, e.type, e.id, e.data, e.metadata, e.time, e.recorded_at, e.schema_version, e.tags, e.checksum'
+  "e.position, s.name, e.version, e.type, e.id, e.data, e.metadata, e.time, e.recorded_at, e.schema_version, e.tags, e.checksum, encode(e.body, 'base64')"
 
 /** How many columns those are. */
-export const eventColumnCount = 12
+export const eventColumnCount = 13
+
+/** The data of a raw row: JSON text, or the body of another codec. */
+export function dataOf(row: Row): string | Uint8Array {
+  return row[5] ?? Buffer.from(row[12] ?? '', 'base64')
+}
 
 /** Turns a raw row into what the codec reads; the type's name must be known. */
 export function storedRow(row: Row, types: TypeNames): StoredRow {
@@ -18,7 +23,7 @@ export function storedRow(row: Row, types: TypeNames): StoredRow {
     version: Number(row[2]),
     type: types.nameOf(row[3] as string) as string,
     id: row[4] as string,
-    data: row[5] as string,
+    data: dataOf(row),
     metadata: row[6] ?? '',
     time: Number(row[7]),
     recordedAt: Number(row[8]),

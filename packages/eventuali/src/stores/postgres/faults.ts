@@ -1,9 +1,9 @@
 import type { Clock } from '../../kernel/index.ts'
 import { deadlineIn } from '../../kernel/index.ts'
-import { rowIsIntact } from '../../model/index.ts'
+import { codecOf, rowIsIntact, type StoredRow } from '../../model/index.ts'
 import type { CallOptions, StorageFault } from '../../ports/index.ts'
 import { type Connections, statement } from './connections.ts'
-import { eventColumns, knowTypes, storedRow } from './event-rows.ts'
+import { eventColumnCount, eventColumns, knowTypes, storedRow } from './event-rows.ts'
 import type { TypeNames } from './type-names.ts'
 
 const PAGE_COUNT = 200
@@ -41,7 +41,7 @@ export async function* findFaults(
     after = rows.at(-1)?.[0] as string
   }
   const events = statement(
-    `SELECT ${eventColumns} FROM ${schema}.events e LEFT JOIN ${schema}.streams s ON s.id = e.stream
+    `SELECT ${eventColumns}, e.codec FROM ${schema}.events e LEFT JOIN ${schema}.streams s ON s.id = e.stream
      WHERE e.position > $1::bigint ORDER BY e.position LIMIT ${PAGE_COUNT}`,
   )
   for (let after = 0; ; ) {
@@ -53,10 +53,16 @@ export async function* findFaults(
       if (row[1] === null) yield { position, reason: 'its stream has no head' }
       else if (types.nameOf(row[3] as string) === undefined)
         yield { position, reason: 'its type is unknown' }
-      else if (!rowIsIntact(storedRow(row, types))) {
-        yield { position, stream: row[1] as string, reason: 'its checksum does not fit' }
+      else {
+        const reason = rowFault(storedRow(row, types), Number(row[eventColumnCount]))
+        if (reason !== undefined) yield { position, stream: row[1] as string, reason }
       }
     }
     if (rows.length < PAGE_COUNT) return
   }
+}
+
+function rowFault(row: StoredRow, codec: number): string | undefined {
+  if (!rowIsIntact(row)) return 'its checksum does not fit'
+  return codec === codecOf(row.data) ? undefined : `its data is not what its codec, ${codec}, says`
 }

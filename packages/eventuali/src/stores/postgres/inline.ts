@@ -9,8 +9,8 @@ import type { Access } from './access.ts'
 import { type Row, type Statement, statement } from './connections.ts'
 import { fromPlain, toPlain } from './plain-text.ts'
 
-/** Parameters of the append function, after which the wrapped one takes the list. */
-const APPEND_PARAMETERS = 34
+/** Parameters of the append functions, after which the wrapped one takes the list. */
+const APPEND_PARAMETERS = { 1: 34, 2: 36 } as const
 
 /** The list, and changes of it, in a transaction or outside. */
 export class PostgresInline implements InlineAccess {
@@ -52,10 +52,11 @@ export class PostgresInline implements InlineAccess {
 }
 
 /** An append inside a transaction; takes the values of the append function and `inlineValue`. */
-export function appendWithinText(schema: string): string {
-  const passed = Array.from({ length: APPEND_PARAMETERS }, (_, i) => `$${i + 1}`).join(', ')
+export function appendWithinText(schema: string, version: 1 | 2): string {
+  const count = APPEND_PARAMETERS[version]
+  const passed = Array.from({ length: count }, (_, i) => `$${i + 1}`).join(', ')
   return `SELECT status, at_entry, actual, entry_version, positions, missing
-    FROM ${schema}.append_within_v1($${APPEND_PARAMETERS + 1}, ${passed})`
+    FROM ${schema}.append_within_v${version}($${count + 1}, ${passed})`
 }
 
 /** What the request runs inline, as the guard reads it. */

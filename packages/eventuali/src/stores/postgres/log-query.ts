@@ -7,11 +7,12 @@ import { eventColumnCount, eventColumns } from './event-rows.ts'
 /** Rows larger than this, as stored, come one by one, so that a page stays small in memory. */
 const LARGE_ROW_BYTES = 32 * 1024
 
+const large = `coalesce(pg_column_size(e.data) > ${LARGE_ROW_BYTES}, (e.flags & 4) <> 0)`
+
 /** The event columns with a large row's data left out, and a flag for it in the last place. */
-export const pageColumns: string = `${eventColumns.replace(
-  'e.data',
-  `CASE WHEN pg_column_size(e.data) > ${LARGE_ROW_BYTES} THEN NULL ELSE e.data END`,
-)}, (pg_column_size(e.data) > ${LARGE_ROW_BYTES})::text`
+export const pageColumns: string = `${eventColumns
+  .replace('e.data', `CASE WHEN ${large} THEN NULL ELSE e.data END`)
+  .replace('e.body', `CASE WHEN ${large} THEN NULL ELSE e.body END`)}, (${large})::text`
 
 export function isLarge(row: Row): boolean {
   return row[eventColumnCount] === 'true'

@@ -86,7 +86,7 @@ export type KnownRows = ReadonlyMap<string, ReadonlyMap<string, KnownRow>>
 
 export interface KnownRow {
   readonly event: RecordedEvent
-  /** Data as stored, for an exact comparison. */
+  /** Its data as JSON text, for an exact comparison. */
   readonly data: string
 }
 

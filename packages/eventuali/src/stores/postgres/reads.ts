@@ -40,7 +40,7 @@ interface RawPage {
 
 function pageBytes(rows: readonly Row[]): number {
   let bytes = 1
-  for (const row of rows) bytes += (row[5]?.length ?? 0) + (row[6]?.length ?? 0) + 200
+  for (const row of rows) bytes += (row[5] ?? row[12] ?? '').length + (row[6]?.length ?? 0) + 200
   return bytes
 }
 

@@ -1,5 +1,5 @@
 import type { Deadline } from '../../kernel/index.ts'
-import { type EncodedEvent, encodeEvent } from '../../model/index.ts'
+import { type BodyEncoder, type EncodedEvent, encodeEvent } from '../../model/index.ts'
 import type { AppendEntry, AppendRequest } from '../../ports/index.ts'
 import type { Sized } from '../sql/index.ts'
 import { type LockKeys, lockCountMax } from './lock-keys.ts'
@@ -28,6 +28,7 @@ export function prepare(
   request: AppendRequest,
   deadline: Deadline,
   keys: LockKeys,
+  encoder: BodyEncoder | undefined,
 ): PreparedAppend {
   let bytes = 0
   let eventCount = 0
@@ -35,7 +36,7 @@ export function prepare(
   const types = new Set<string>()
   const entries = request.entries.map((entry) => {
     const events = entry.events.map((event) => {
-      const encoded = encodeEvent(entry.stream, event)
+      const encoded = encodeEvent(entry.stream, event, encoder)
       bytes += encoded.bytes + 200
       hasGivenIds ||= encoded.idGiven
       types.add(encoded.type)

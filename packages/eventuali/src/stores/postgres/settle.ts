@@ -1,5 +1,5 @@
 import { type Clock, type Deadline, sleep } from '../../kernel/index.ts'
-import { OutcomeUnknownError } from '../../model/index.ts'
+import { OutcomeUnknownError, textOfRow } from '../../model/index.ts'
 import {
   type Backend,
   type Connections,
@@ -7,7 +7,7 @@ import {
   type Statement,
   statement,
 } from './connections.ts'
-import { eventColumns, knowTypes, toEvent } from './event-rows.ts'
+import { dataOf, eventColumns, knowTypes, toEvent } from './event-rows.ts'
 import { isConnectionLoss } from './failures.ts'
 import type { KnownRow, KnownRows } from './outcomes.ts'
 import type { PreparedAppend } from './requests.ts'
@@ -70,7 +70,8 @@ export class Settling {
     for (const row of rows) {
       const event = toEvent(row, this.#types)
       const stream = known.get(event.stream) ?? new Map<string, KnownRow>()
-      stream.set(event.id, { event, data: row[5] as string })
+      const data = textOfRow({ position: event.position, data: dataOf(row) })
+      stream.set(event.id, { event, data })
       known.set(event.stream, stream)
     }
     return known

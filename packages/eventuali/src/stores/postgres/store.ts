@@ -6,6 +6,9 @@ import {
   type Random,
 } from '../../kernel/index.ts'
 import {
+  type BodyEncoder,
+  bodyEncoder,
+  type CodecOptions,
   InvalidArgumentError,
   OperationTimeoutError,
   type RecordedEvent,
@@ -84,6 +87,8 @@ export interface PostgresStoreOptions {
   readonly poolSize?: number | undefined
   /** `durable`: a commit is on disk before it is acknowledged. `relaxed` may lose the last ones. */
   readonly profile?: 'durable' | 'relaxed' | undefined
+  /** How the data of events is stored; JSON text when left out. */
+  readonly codec?: CodecOptions | undefined
   readonly clock: Clock
   readonly random: Random
   readonly ids: IdSource
@@ -105,6 +110,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   if (options.url === undefined && options.pool === undefined) {
     throw new InvalidArgumentError('url', 'is missing; give a url or a pool')
   }
+  const encoder = bodyEncoder(options.codec)
   const limits = { ...limitsDefault, ...options.limits }
   const { clock, random } = options
   const driver =
@@ -121,12 +127,20 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
   })
   try {
     const deadline = deadlineIn(clock, limits.timeoutMs)
-    return await PostgresEventStore.open(options, schema, limits, connections, deadline)
+    return await PostgresEventStore.open(
+      { ...options, encoder },
+      schema,
+      limits,
+      connections,
+      deadline,
+    )
   } catch (error) {
     await connections.close().catch(() => {})
     throw storageFailure('opening the store', limits.timeoutMs, error)
   }
 }
+
+type OpenedOptions = PostgresStoreOptions & { readonly encoder: BodyEncoder | undefined }
 
 class PostgresEventStore implements EventStore {
   readonly adapter = manifest.name
@@ -151,7 +165,7 @@ class PostgresEventStore implements EventStore {
   #idle: (() => void) | undefined
 
   static async open(
-    options: PostgresStoreOptions,
+    options: OpenedOptions,
     schema: string,
     limits: PostgresLimits,
     connections: Connections,
@@ -175,7 +189,7 @@ class PostgresEventStore implements EventStore {
   }
 
   private constructor(
-    options: PostgresStoreOptions,
+    options: OpenedOptions,
     schema: string,
     limits: PostgresLimits,
     connections: Connections,
@@ -222,6 +236,7 @@ class PostgresEventStore implements EventStore {
       groupCountMax: limits.groupCountMax,
       limits: limits.group,
       readOnly: state.replica ? 'the server is a replica' : undefined,
+      encoder: options.encoder,
       reads: this.#reads,
       onStored,
     })

@@ -11,6 +11,8 @@ import type {
   CallOptions,
   InlineAccess,
   ModelAccess,
+  RecodeRequest,
+  RecodeStep,
   RecordAccess,
   StoreTransaction,
 } from '../../ports/index.ts'
@@ -22,6 +24,7 @@ import { isConnectionLoss, LostConnection, storageFailure } from './failures.ts'
 import { PostgresInline } from './inline.ts'
 import { PostgresModels } from './models.ts'
 import { Reads } from './reads.ts'
+import { recodePart } from './recode.ts'
 import { PostgresRecords } from './records.ts'
 import type { Run, Settling } from './settle.ts'
 import type { TypeNames } from './type-names.ts'
@@ -132,6 +135,12 @@ class ClientTransaction implements StoreTransaction {
     const { schema } = this.#context
     const sql = statement(`SELECT ${schema}.barrier_v1($1::integer)::text`)
     await this.#access.waiting(sql, [], options)
+  }
+
+  async recode(request: RecodeRequest, options: CallOptions = {}): Promise<RecodeStep> {
+    options.signal?.throwIfAborted()
+    const { types, schema } = this.#context
+    return recodePart(this.#run, types, schema, request, this.#deadline)
   }
 
   async savepoint<T>(work: () => Promise<T>): Promise<T> {

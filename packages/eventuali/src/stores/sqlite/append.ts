@@ -1,10 +1,13 @@
 import type { Deadline } from '../../kernel/index.ts'
 import {
+  type BodyEncoder,
+  codecOf,
   decodeRow,
   type EncodedEvent,
   type ExpectedVersion,
   encodeEvent,
   type StoredRow,
+  textOfRow,
 } from '../../model/index.ts'
 import type {
   AppendCondition,
@@ -18,7 +21,7 @@ import type { Head, HeadCache } from './heads.ts'
 import { Names } from './names.ts'
 import { conditionEvents, rowByGivenId } from './reads.ts'
 import { flagIdGiven, flagLarge, largeEventBytes, stateOf, stateValue, storedRow } from './rows.ts'
-import type { Session } from './session.ts'
+import { insertBody, type Session } from './session.ts'
 
 const CONDITION_EVENT_COUNT_MAX = 100
 
@@ -47,7 +50,11 @@ export interface PreparedRequest extends Sized {
 }
 
 /** Throws DataNotJsonError and EventTooLargeError, before anything is entered. */
-export function prepareRequest(request: AppendRequest, deadline: Deadline): PreparedRequest {
+export function prepareRequest(
+  request: AppendRequest,
+  deadline: Deadline,
+  encoder: BodyEncoder | undefined,
+): PreparedRequest {
   let eventCount = 0
   let bytes = 0
   let anyIdGiven = false
@@ -55,7 +62,7 @@ export function prepareRequest(request: AppendRequest, deadline: Deadline): Prep
   for (const entry of request.entries) {
     const events: EncodedEvent[] = []
     for (const event of entry.events) {
-      const encoded = encodeEvent(entry.stream, event)
+      const encoded = encodeEvent(entry.stream, event, encoder)
       if (encoded.idGiven) anyIdGiven = true
       bytes += encoded.bytes
       events.push(encoded)
@@ -188,7 +195,7 @@ export class AppendUnit {
         if (found === undefined) continue
         const row = storedRow(this.#session, names, found, stream)
         const previous = known.at(-1)
-        if (row.type !== event.type || row.data !== event.data) same = false
+        if (row.type !== event.type || textOfRow(row) !== event.data) same = false
         if (previous !== undefined && previous.version >= row.version) same = false
         known.push(row)
       }
@@ -338,22 +345,46 @@ export class AppendUnit {
     const typeId = this.#typeId(event.type)
     const flags =
       (event.idGiven ? flagIdGiven : 0) + (event.bytes >= largeEventBytes ? flagLarge : 0)
-    sql.insertEvent.run(
-      position,
-      streamId,
-      version,
-      typeId,
-      event.id,
-      event.time,
-      this.#recordedAt,
-      event.schemaVersion,
-      flags,
-      event.checksum,
-      tenant,
-      event.tagsText === '' ? null : event.tagsText,
-      event.metadata === '' ? null : event.metadata,
-      event.data,
-    )
+    const tags = event.tagsText === '' ? null : event.tagsText
+    const metadata = event.metadata === '' ? null : event.metadata
+    if (event.body !== undefined) {
+      this.#session
+        .prepare(insertBody)
+        .run(
+          position,
+          streamId,
+          version,
+          typeId,
+          event.id,
+          event.time,
+          this.#recordedAt,
+          event.schemaVersion,
+          codecOf(event.body),
+          flags,
+          event.checksum,
+          tenant,
+          tags,
+          metadata,
+          event.body,
+        )
+    } else {
+      sql.insertEvent.run(
+        position,
+        streamId,
+        version,
+        typeId,
+        event.id,
+        event.time,
+        this.#recordedAt,
+        event.schemaVersion,
+        flags,
+        event.checksum,
+        tenant,
+        tags,
+        metadata,
+        event.data,
+      )
+    }
     for (const tag of event.tags) sql.insertTag.run(tagHash(tag), position, typeId)
   }
 }

@@ -1,4 +1,4 @@
-import { rowIsIntact } from '../../model/index.ts'
+import { codecOf, rowIsIntact } from '../../model/index.ts'
 import type { CallOptions, StorageFault } from '../../ports/index.ts'
 import { tagHash } from '../sql/index.ts'
 import type { SqlRow } from './driver.ts'
@@ -15,7 +15,7 @@ const headPage = `SELECT s.id, s.name, s.version, s.first_version, s.state,
   FROM (SELECT * FROM eventuali_streams WHERE id > ? ORDER BY id LIMIT ?) s
   LEFT JOIN eventuali_events e ON e.stream_id = s.id
   GROUP BY s.id ORDER BY s.id`
-const eventPage = `SELECT ${eventColumns} FROM eventuali_events e WHERE e.position > ? ORDER BY e.position LIMIT ?`
+const eventPage = `SELECT ${eventColumns}, e.codec FROM eventuali_events e WHERE e.position > ? ORDER BY e.position LIMIT ?`
 const tagOfEvent = 'SELECT type_id FROM eventuali_event_tags WHERE tag_hash = ? AND position = ?'
 const strayTags = `SELECT t.position FROM eventuali_event_tags t
   WHERE NOT EXISTS (SELECT 1 FROM eventuali_events e WHERE e.position = t.position) LIMIT ${FAULT_COUNT_MAX}`
@@ -72,6 +72,9 @@ function rowFault(session: Session, names: Names, row: SqlRow): StorageFault | u
   if (stored.type === '') return { position, stream, reason: 'its type is not there' }
   if (!rowIsIntact(stored)) {
     return { position, stream, reason: 'the row does not match its checksum' }
+  }
+  if (row[12] !== codecOf(stored.data)) {
+    return { position, stream, reason: `its data is not what its codec, ${row[12]}, says` }
   }
   if (stored.tagsText === '') return undefined
   const lost = (JSON.parse(stored.tagsText) as string[]).find(

@@ -7,7 +7,12 @@ import {
   systemRandom,
   uuidV7Source,
 } from '../../kernel/index.ts'
-import { InvalidArgumentError, ReadOnlyStoreError } from '../../model/index.ts'
+import {
+  bodyEncoder,
+  type CodecOptions,
+  InvalidArgumentError,
+  ReadOnlyStoreError,
+} from '../../model/index.ts'
 import type { EventStore } from '../../ports/index.ts'
 import type { GroupLimits } from '../sql/index.ts'
 import { whenFree } from './busy.ts'
@@ -44,6 +49,8 @@ export interface SqliteStoreOptions {
   readonly timeoutMs?: number | undefined
   /** Bounds of the queue of appends and of its groups. */
   readonly limits?: Partial<GroupLimits> | undefined
+  /** How the data of events is stored; JSON text when left out. */
+  readonly codec?: CodecOptions | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
   readonly ids?: IdSource | undefined
@@ -77,6 +84,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   if (profile !== 'durable' && profile !== 'relaxed') {
     throw new InvalidArgumentError('profile', 'is not one of durable, relaxed')
   }
+  const encoder = bodyEncoder(options.codec)
   const database = await locate(options)
   const readOnly = options.readOnly === true || database.unsafe !== undefined
   const full = () => diskIsFull(database.file)
@@ -119,6 +127,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
         ? (database.unsafe ?? new ReadOnlyStoreError('it was opened so'))
         : undefined,
       timeoutMs,
+      encoder,
     })
   } catch (error) {
     for (const made of opened) close(made)

@@ -1,6 +1,7 @@
 import {
   categoryOf,
   decodeRow,
+  expandedBytes,
   type RecordedEvent,
   type StoredRow,
   type StreamInfo,
@@ -37,7 +38,7 @@ export function storedRow(
     checksum: row[8] as number,
     tagsText: (row[9] as string | null) ?? '',
     metadata: (row[10] as string | null) ?? '',
-    data: row[11] as string,
+    data: row[11] as string | Uint8Array,
   }
 }
 
@@ -67,7 +68,7 @@ export function pageRows(
   let bytes = 0
   for (const row of statement.iterate(...values)) {
     rows.push(row)
-    bytes += String(row[11]).length + String(row[10] ?? '').length
+    bytes += expandedBytes(row[11] as string | Uint8Array) + String(row[10] ?? '').length
     if (bytes > PAGE_BYTES_MAX) return { rows, cut: true }
   }
   return { rows, cut: false }

@@ -3,6 +3,11 @@ import type { SqlConnection, SqlStatement } from './driver.ts'
 
 const DYNAMIC_COUNT_MAX = 200
 
+/** An event whose data is no JSON text; the plain statement knows its codec. */
+export const insertBody = `INSERT INTO eventuali_events (position, stream_id, version, type_id, id,
+  time, recorded_at, schema_version, codec, flags, checksum, tenant, tags, metadata, data)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
 /** In the order that `storedRow` takes them in. */
 export const eventColumns: string =
   'e.position, e.stream_id, e.version, e.type_id, e.id, e.time, e.recorded_at, e.schema_version, e.checksum, e.tags, e.metadata, e.data'

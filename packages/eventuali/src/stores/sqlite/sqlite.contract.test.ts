@@ -90,6 +90,25 @@ bindVitest(eventStoreContract, {
   label: 'better-sqlite3',
   make: inFile({ driver: 'better-sqlite3' }),
 })
+// The second handle writes JSON, as the first half of a log that is older than its codec.
+bindVitest(eventStoreContract, {
+  ...runner,
+  manifest: unjoined,
+  label: 'msgpack and zstd, beside JSON',
+  make: async () => {
+    const { file, remove } = temporaryFile()
+    const codec = { encoding: 'msgpack', compress: { with: 'zstd', above: 20 } } as const
+    const openAgain = () => openSqliteStore({ file })
+    const store = await openSqliteStore({ file, codec })
+    return { store, openAgain, dispose: async () => remove() }
+  },
+})
+bindVitest(eventStoreContract, {
+  ...runner,
+  manifest: inMemory,
+  label: 'in memory, JSON compressed',
+  make: inFile({ file: ':memory:', codec: { compress: { with: 'brotli', above: 0 } } }),
+})
 bindVitest(eventStoreContract, {
   ...runner,
   manifest: inMemory,

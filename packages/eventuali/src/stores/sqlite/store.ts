@@ -1,4 +1,5 @@
 import {
+  type BodyEncoder,
   CapabilityError,
   ReadOnlyStoreError,
   type RecordedEvent,
@@ -50,6 +51,8 @@ export interface StoreParts extends Patience {
   readonly writer: Omit<WriterParts, 'onStored'> | undefined
   readonly readOnlyReason: Error | undefined
   readonly timeoutMs: number | undefined
+  /** Undefined for plain JSON text. */
+  readonly encoder: BodyEncoder | undefined
 }
 
 /** The event log in SQLite. Reads and commits are synchronous inside, waits are not. */
@@ -85,7 +88,8 @@ export class SqliteStore implements EventStore, ReadAccess {
     try {
       const writer = this.#writable()
       const deadline = deadlineOf(this.#parts, this.#bounds(options))
-      return writer.group.submit(prepareRequest(request, deadline), deadline)
+      const prepared = prepareRequest(request, deadline, this.#parts.encoder)
+      return writer.group.submit(prepared, deadline)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/index.ts'
 import {
+  type BodyEncoder,
   InvalidArgumentError,
   type RecordedEvent,
   StorageError,
@@ -13,6 +14,8 @@ import type {
   InlineAccess,
   LogQuery,
   ModelAccess,
+  RecodeRequest,
+  RecodeStep,
   RecordAccess,
   StoreTransaction,
   StreamQuery,
@@ -30,6 +33,7 @@ import {
 import { SqliteModels } from './models.ts'
 import { Names } from './names.ts'
 import { eventByIdOf, logPages, streamOf, streamPages } from './reads.ts'
+import { recodePart } from './recode.ts'
 import { SqliteRecords } from './records.ts'
 import type { Session } from './session.ts'
 import { storageError } from './sqlite-errors.ts'
@@ -43,6 +47,7 @@ export interface TransactionParts extends Patience {
   readonly names: Names
   readonly full: () => boolean
   readonly timeoutMs: number | undefined
+  readonly encoder: BodyEncoder | undefined
   /** Whether the transaction was begun with the write lock; a caller's own may not be. */
   readonly locked: boolean
 }
@@ -89,8 +94,8 @@ export class SqliteTransaction implements StoreTransaction, WriteAccess {
   }
 
   async append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
-    const { names, clock } = this.#parts
-    const prepared = prepareRequest(request, deadlineOf(this.#parts, options))
+    const { names, clock, encoder } = this.#parts
+    const prepared = prepareRequest(request, deadlineOf(this.#parts, options), encoder)
     const work = (session: Session): AppendOutcome => {
       session.prepare('SAVEPOINT eventuali_append').run()
       try {
@@ -109,6 +114,10 @@ export class SqliteTransaction implements StoreTransaction, WriteAccess {
       }
     }
     return this.write('append', work, options)
+  }
+
+  recode(request: RecodeRequest, options: CallOptions = {}): Promise<RecodeStep> {
+    return this.write('recode', (session) => recodePart(session, new Names(), request), options)
   }
 
   readStream(

@@ -37,5 +37,6 @@ export function unboundTransaction(store: EventStore): StoreTransaction {
     newestPosition: async () => (await store.positions()).newest,
     barrier: async () => {},
     savepoint: (work) => work(),
+    recode: (request) => each((tx) => tx.recode(request)),
   }
 }
