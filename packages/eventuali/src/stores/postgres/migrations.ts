@@ -1,6 +1,7 @@
 import type { Deadline, IdSource } from '../../kernel/index.ts'
 import { SchemaTooNewError, StorageError } from '../../model/index.ts'
 import { appendFunctionV1 } from './append-v1.ts'
+import { codecsStep } from './append-v2.ts'
 import { type Connections, type Row, type Session, statement } from './connections.ts'
 import { tablesV1 } from './schema-v1.ts'
 import { readSideV2 } from './schema-v2.ts'
@@ -14,6 +15,7 @@ interface Migration {
 const migrations: readonly Migration[] = [
   { version: 1, sql: (schema) => tablesV1(schema) + appendFunctionV1(schema) },
   { version: 2, sql: readSideV2 },
+  { version: 3, sql: codecsStep },
 ]
 
 /** The newest schema this library knows. */

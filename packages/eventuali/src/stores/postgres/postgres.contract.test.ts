@@ -39,6 +39,13 @@ const opened =
     return { store: await open(), openAgain: open, begin, dispose: async () => {} }
   }
 
+const coded = async (): Promise<EventStoreSubject> => {
+  const codec = { encoding: 'msgpack', compress: { with: 'zstd', above: 20 } } as const
+  const open = (own: Partial<PostgresStoreOptions>) =>
+    openPostgresStore({ url, schema: 'coded', ...injected, ...own })
+  return { store: await open({ codec }), openAgain: () => open({}), begin, dispose: async () => {} }
+}
+
 const handedIn = async (): Promise<EventStoreSubject> => {
   const pool = new pg.Pool({ connectionString: url, max: 8 })
   const open = () => openPostgresStore({ pool, schema: 'handed_in', ...injected })
@@ -59,4 +66,6 @@ describe.skipIf(postgresSkipReason() !== undefined)('PostgreSQL', () => {
     bindVitest(contract, { ...runner, label: 'url', make: opened(() => ({})) })
   }
   bindVitest(eventStoreContract, { ...runner, label: 'pool', make: handedIn })
+  // The second handle writes JSON, as the first half of a log that is older than its codec.
+  bindVitest(eventStoreContract, { ...runner, label: 'msgpack and zstd, beside JSON', make: coded })
 })

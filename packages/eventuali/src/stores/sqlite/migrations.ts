@@ -1,15 +1,18 @@
 import { SchemaTooNewError } from '../../model/index.ts'
+import { codecViewStep } from './codec-view.ts'
 import type { SqlConnection } from './driver.ts'
 
 /**
  * The schema, step by step. Frozen once released: a change is a new step. Other languages may read
  * these tables; `eventuali_log` is the view for people.
  *
- * `flags`: 1 the caller gave the id, 4 the event is large. `codec`: 0 is JSON text.
+ * `flags`: 1 the caller gave the id, 4 the event is large. `codec`: 0 is JSON text, others
+ * are written down in docs/guide/codecs.md.
  * `state`: 0 active, 1 archived, 2 deleted. Times are milliseconds since the epoch.
  *
  * Step 2 is the read side: its records, and the inline projections that writers must run, with
- * those that the append under way runs (never a row outside of a transaction).
+ * those that the append under way runs (never a row outside of a transaction). Step 3 lets the view
+ * tell of codecs.
  */
 const steps: readonly string[] = [
   `
@@ -93,6 +96,7 @@ const steps: readonly string[] = [
     PRIMARY KEY (name, version)
   ) STRICT, WITHOUT ROWID;
   `,
+  codecViewStep,
 ]
 
 /** The newest schema this library knows. */
