@@ -1,5 +1,6 @@
-import { categoryOf, type RecordedEvent, type StreamInfo } from '../model/index.ts'
+import { categoryOf, type StreamInfo } from '../model/index.ts'
 import type { CallOptions, EventStore } from '../ports/index.ts'
+import { eventsOfLog, eventsOfStream } from './verify-reads.ts'
 
 /** Something that does not hold. */
 export interface VerifyProblem {
@@ -70,10 +71,14 @@ export async function verifyLog(
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   const findings = new Findings(options.problemCountMax ?? 1000)
-  for await (const fault of store.faults(options)) findings.add({ kind: 'storage', ...fault })
+  const faulty = new Set<number>()
+  for await (const fault of store.faults(options)) {
+    findings.add({ kind: 'storage', ...fault })
+    if (fault.position !== undefined) faulty.add(fault.position)
+  }
   // Appends may go on meanwhile: both passes count up to the position that is the newest now.
   const { newest } = await store.positions(options)
-  const inLog = await verifyOrder(store, newest, findings, options)
+  const inLog = await verifyOrder(store, newest, faulty, findings, options)
   const { events, streams } = await verifyStreams(store, newest, findings, options)
   if (inLog !== events) {
     findings.add({
@@ -88,15 +93,19 @@ export async function verifyLog(
 async function verifyOrder(
   store: EventStore,
   upTo: number,
+  faulty: ReadonlySet<number>,
   findings: Findings,
   options: VerifyOptions,
 ): Promise<number> {
   let last = 0
   let events = 0
-  const query = { direction: 'forward', upTo, includeArchived: true } as const
-  for await (const page of store.readLog(query, options)) {
+  for await (const page of eventsOfLog(store, upTo, options)) {
     for (const event of page) {
-      const { position, stream } = event
+      const { position } = event
+      const stream = 'stream' in event ? event.stream : undefined
+      if ('damaged' in event && !faulty.has(position)) {
+        findings.add({ kind: 'storage', position, reason: event.damaged })
+      }
       if (position <= last) {
         findings.add({ kind: 'order', position, stream, reason: `comes after ${last} in the log` })
       }
@@ -146,7 +155,7 @@ async function verifyStream(
   let lastPosition = 0
   let count = 0
   let ids = new Set<string>()
-  const check = ({ version, position, id }: RecordedEvent) => {
+  const check = (version: number, position: number, id: string | undefined) => {
     if (version !== expected) {
       const reason = `has version ${version} where ${expected} belongs`
       findings.add({ kind: 'version', position, stream, reason })
@@ -156,15 +165,17 @@ async function verifyStream(
       findings.add({ kind: 'order', position, stream, reason })
     }
     if (ids.size >= ID_WINDOW) ids = new Set()
-    if (ids.has(id))
+    if (id !== undefined && ids.has(id)) {
       findings.add({ kind: 'id', position, stream, reason: `id ${id} is there twice` })
-    ids.add(id)
+    }
+    if (id !== undefined) ids.add(id)
     expected = version + 1
     lastPosition = position
     if (position <= upTo) count++
   }
-  const query = { stream, to: head.version, direction: 'forward' } as const
-  for await (const page of store.readStream(query, options)) for (const event of page) check(event)
+  for await (const event of eventsOfStream(store, head, options)) {
+    check(event.version, event.position, 'id' in event ? event.id : undefined)
+  }
   if (expected !== head.version + 1) {
     const reason = `its head says version ${head.version}, its last event is ${expected - 1}`
     findings.add({ kind: 'version', stream, reason })
