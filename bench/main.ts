@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { codecFacts } from './codec-facts.ts'
 import { writeDocs } from './docs-page.ts'
 import { emmettCases } from './emmett-case.ts'
 import { importBench, importName } from './import-bench.ts'
@@ -62,6 +63,7 @@ const baseCount = values.quick ? 2000 : 50_000
 const postgres = postgresBench(baseCount)
 const sqliteSide = sqliteReadSide(folder, baseCount, values.quick)
 const postgresSide = postgresReadSide(postgres.databases, values.quick)
+const codecs = codecFacts(values.quick)
 const sqlite = [
   ...sqliteCases({ folder, baseCount }),
   ...sqliteCostCases(folder),
@@ -95,7 +97,7 @@ async function runFacts(benches: readonly FactBench[]): Promise<void> {
 async function measure(): Promise<RunResult> {
   const firstFlushRate = flushRate(folder, probeMs)
   await runAll(sqlite)
-  await runFacts(sqliteSide.facts)
+  await runFacts([...sqliteSide.facts, codecs])
   if (matches(importName)) {
     const imported = await importBench(folder, values.quick ? 1 : rounds, values.quick)
     done.push(imported.result)
@@ -119,7 +121,14 @@ async function measure(): Promise<RunResult> {
 async function main(): Promise<void> {
   if (values.list) {
     const { facts: onFile } = sqliteSide
-    const all = [...sqlite, ...onFile, { name: importName }, ...onPostgres, ...postgresSide.facts]
+    const all = [
+      ...sqlite,
+      ...onFile,
+      codecs,
+      { name: importName },
+      ...onPostgres,
+      ...postgresSide.facts,
+    ]
     console.log(all.map(({ name }) => name).join('\n'))
     return
   }
