@@ -208,6 +208,34 @@ describe('query', () => {
   })
 })
 
+describe('recode', () => {
+  it('stores events in another way, says so, and changes nothing that is read', async () => {
+    await run(['import', '-', '--store', store], { stdin: lines(30) })
+    const exported = await run(['export', '--store', store])
+    const recoded = await run(['recode', '--store', store, '--to', 'msgpack', '--json'])
+    expect(recoded.code).toBe(0)
+    expect(JSON.parse(recoded.out)).toMatchObject({ events: 30, changed: 30, resumedAfter: 0 })
+    expect(await run(['export', '--store', store])).toEqual(exported)
+    expect((await run(['verify', '--store', store])).code).toBe(0)
+    const args = ['--to', 'json', '--compress', 'gzip', '--above', '0', '--batch', '7']
+    const again = await run(['recode', '--store', store, ...args])
+    expect(again.out).toMatch(/^30 events of 30 recoded: [\d,]+ bytes of data are [\d,]+ now\n$/)
+    expect(await run(['export', '--store', store])).toEqual(exported)
+  })
+
+  it.each([
+    [[]],
+    [['--to', 'xml']],
+    [['--to', 'json', '--compress', 'zip']],
+    [['--to', 'json', '--above', '10']],
+    [['--to', 'json', '--batch', '0']],
+  ])('refuses %j', async (args) => {
+    const { code, err } = await run(['recode', '--store', store, ...args])
+    expect(code).toBe(2)
+    expect(err).not.toBe('')
+  })
+})
+
 describe('streams, append and verify', () => {
   it('work on what EVENTUALI_STORE names', async () => {
     const env = { EVENTUALI_STORE: store }

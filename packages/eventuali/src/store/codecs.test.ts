@@ -165,7 +165,7 @@ test('without the option an append runs what it always ran; JSON stays text', as
   expect(large.statements).toHaveLength(plain.statements.length)
 })
 
-test('1,000 flipped bytes are noticed by verify, and readers say which event is damaged', async () => {
+test('1,000 flipped bytes are noticed by verify, and readers say which event it is', async () => {
   const file = freshFile()
   await mixedLog(`sqlite:${file}`)
   const connection = raw(file)
