@@ -4,18 +4,41 @@ import { tagHash } from '../sql/index.ts'
 import type { Row } from './connections.ts'
 import { eventColumnCount, eventColumns } from './event-rows.ts'
 
-/** Rows larger than this, as stored, come one by one, so that a page stays small in memory. */
-const LARGE_ROW_BYTES = 32 * 1024
+/** Rows larger than this, as stored, are fetched apart, so that a page stays small in memory. */
+const LARGE_ROW_BYTES = 8 * 1024
+/** Large rows that are fetched together, as stored. */
+const LARGE_GROUP_BYTES = 1024 * 1024
 
-const large = `coalesce(pg_column_size(e.data) > ${LARGE_ROW_BYTES}, (e.flags & 4) <> 0)`
+const storedBytes = '(coalesce(pg_column_size(e.data), 0) + coalesce(pg_column_size(e.body), 0))'
+const unlessLarge = (column: string): string =>
+  `CASE WHEN ${storedBytes} > ${LARGE_ROW_BYTES} THEN NULL ELSE ${column} END`
 
-/** The event columns with a large row's data left out, and a flag for it in the last place. */
-export const pageColumns: string = `${eventColumns
-  .replace('e.data', `CASE WHEN ${large} THEN NULL ELSE e.data END`)
-  .replace('e.body', `CASE WHEN ${large} THEN NULL ELSE e.body END`)}, (${large})::text`
+/** The event columns with a large row's data left out, and its size in the last place. */
+export const pageColumns: string = `${['e.data', "encode(e.body, 'base64')"].reduce(
+  (columns, column) => columns.replace(column, unlessLarge(column)),
+  eventColumns,
+)}, CASE WHEN ${storedBytes} > ${LARGE_ROW_BYTES} THEN ${storedBytes}::text END`
 
-export function isLarge(row: Row): boolean {
-  return row[eventColumnCount] === 'true'
+/** The size of a row whose data was left out; 0 for one that is whole. */
+function leftOutBytes(row: Row | undefined): number {
+  return Number(row?.[eventColumnCount] ?? 0)
+}
+
+/** Splits a page into rows that are whole, and groups of large ones to be fetched together. */
+export function* rowGroups(
+  rows: readonly Row[],
+): Generator<{ readonly rows: readonly Row[]; readonly large: boolean }> {
+  for (let from = 0; from < rows.length; ) {
+    const large = leftOutBytes(rows[from]) > 0
+    let bytes = leftOutBytes(rows[from])
+    let to = from + 1
+    for (; to < rows.length && leftOutBytes(rows[to]) > 0 === large; to++) {
+      bytes += leftOutBytes(rows[to])
+      if (bytes > LARGE_GROUP_BYTES) break
+    }
+    yield { rows: from === 0 && to === rows.length ? rows : rows.slice(from, to), large }
+    from = to
+  }
 }
 
 /** A statement's text with its values numbered as they come. */

@@ -15,7 +15,7 @@ import type {
 } from '../../ports/index.ts'
 import { type Row, type Statement, statement } from './connections.ts'
 import { eventColumns, knowTypes, toEvent } from './event-rows.ts'
-import { isLarge, type LogScan, logPage, pageColumns, scansOf } from './log-query.ts'
+import { type LogScan, logPage, pageColumns, rowGroups, scansOf } from './log-query.ts'
 import type { TypeNames } from './type-names.ts'
 
 const PAGE_COUNT_FIRST = 256
@@ -297,7 +297,7 @@ export class Reads {
     if (left <= 0) return
     let page = await fetch(Math.min(left, pageSize ?? PAGE_COUNT_FIRST))
     while (page.rows.length > 0) {
-      const wanted = pageSize ?? nextCount(page.rows)
+      const wanted = Math.min(pageSize ?? PAGE_COUNT_MAX, nextCount(page.rows))
       // With a check behind the query, fewer may be left than were fetched.
       const rest = check === undefined ? left - page.rows.length : left
       const next = page.more && rest > 0 ? fetch(Math.min(rest, wanted)) : undefined
@@ -312,30 +312,27 @@ export class Reads {
     }
   }
 
-  /** Decodes a page; large events are fetched one at a time when it is their turn. */
+  /** Decodes a page; large events are fetched a few at a time when it is their turn. */
   async *#whole(
     rows: readonly Row[],
     options: CallOptions,
   ): AsyncGenerator<readonly RecordedEvent[]> {
-    if (!rows.some(isLarge)) {
-      yield await this.#decode(rows, options)
-      return
+    for (const group of rowGroups(rows)) {
+      const whole = group.large ? await this.#largeRows(group.rows, options) : group.rows
+      if (whole.length > 0) yield await this.#decode(whole, options)
     }
+  }
+
+  /** The rows again with their data, in the same order. */
+  async #largeRows(rows: readonly Row[], options: CallOptions): Promise<readonly Row[]> {
     const sql = this.#statement(
       `SELECT ${eventColumns} FROM ${this.#schema}.events e
-       JOIN ${this.#schema}.streams s ON s.id = e.stream WHERE e.position = $1::bigint`,
+       JOIN ${this.#schema}.streams s ON s.id = e.stream WHERE e.position = ANY($1::bigint[])`,
     )
-    for (let from = 0; from < rows.length; ) {
-      let to = from
-      while (to < rows.length && !isLarge(rows[to] as Row)) to++
-      if (to > from) yield await this.#decode(rows.slice(from, to), options)
-      const large = rows[to]
-      if (large !== undefined) {
-        const found = await this.#decode(await this.#query(sql, [large[0]], options), options)
-        if (found.length > 0) yield found
-      }
-      from = to + 1
-    }
+    const positions = rows.map(([position]) => position)
+    const found = await this.#query(sql, [`{${positions.join(',')}}`], options)
+    const byPosition = new Map(found.map((row) => [row[0], row]))
+    return positions.map((at) => byPosition.get(at)).filter((row) => row !== undefined)
   }
 
   async #decode(rows: readonly Row[], options: CallOptions): Promise<readonly RecordedEvent[]> {

@@ -16,8 +16,8 @@ export const flagIdGiven = 1
 export const flagLarge = 4
 
 /** From this size on a row counts as large, and pages are measured before they are read. */
-export const largeEventBytes: number = 32 * 1024
-const PAGE_BYTES_MAX = 16 * 1024 * 1024
+export const largeEventBytes: number = 8 * 1024
+const PAGE_BYTES_MAX = 4 * 1024 * 1024
 
 /** A row with its names. `stream` spares the lookup where it is known. */
 export function storedRow(

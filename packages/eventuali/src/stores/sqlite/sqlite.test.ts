@@ -253,7 +253,7 @@ test("a caller's own transaction on a handed-in connection holds the queue up", 
 
 test('pages of large events are cut by bytes', async () => {
   const store = await opened({ file: freshFile() })
-  const large = 'x'.repeat(6 * 1024 * 1024)
+  const large = 'x'.repeat(1.5 * 1024 * 1024)
   for (let i = 0; i < 8; i++) await store.append(one('s', event({ data: large })))
   const sizes: number[] = []
   for await (const page of store.readStream({ stream: 's', direction: 'forward' })) {

@@ -27,35 +27,57 @@ interface Chunk {
 
 /** Events of one partition that wait for the handler, in log order. */
 export class EventQueue {
+  readonly #countsFirst: boolean
   #chunks: Chunk[] = []
   count = 0
   /** An estimate, see `estimateBytes`. */
   bytes = 0
 
-  /** The guess of the size is left out for the first chunk: one chunk has to fit anyway. */
+  /**
+   * `countsFirst`: whether the first chunk is measured, too. A single queue can leave it out, for
+   * one chunk has to fit anyway; of many queues each has a first one.
+   */
+  constructor(countsFirst = true) {
+    this.#countsFirst = countsFirst
+  }
+
   push(events: readonly RecordedEvent[]): void {
     if (events.length === 0) return
-    const bytes =
-      this.#chunks.length === 0 ? 0 : events.reduce((sum, event) => sum + estimateBytes(event), 0)
+    const counts = this.#countsFirst || this.#chunks.length > 0
+    const bytes = counts ? events.reduce((sum, event) => sum + estimateBytes(event), 0) : 0
     this.#add({ events, bytes })
   }
 
-  /** Takes the next events out, at most `countMax`. */
-  take(countMax: number): readonly RecordedEvent[] {
-    const first = this.#chunks[0]
-    if (first !== undefined && first.events.length <= countMax && this.#chunks.length === 1) {
+  /**
+   * Takes the next events out, at most `countMax`, and so many that they come to about `bytesMax`,
+   * by the mean size of those that were put in with them; at least one if there is one.
+   */
+  take(countMax: number, bytesMax: number = Number.POSITIVE_INFINITY): readonly RecordedEvent[] {
+    const [first] = this.#chunks
+    const isAll = first !== undefined && this.#chunks.length === 1
+    if (isAll && first.events.length <= countMax && first.bytes <= bytesMax) {
       this.clear()
       return first.events
     }
     const taken: RecordedEvent[] = []
-    while (taken.length < countMax) {
-      const chunk = this.#chunks.shift()
+    let bytesLeft = bytesMax
+    while (taken.length < countMax && bytesLeft > 0) {
+      const chunk = this.#chunks[0]
       if (chunk === undefined) break
+      const size = chunk.bytes / chunk.events.length
+      const fitting = Math.max(taken.length === 0 ? 1 : 0, Math.floor(bytesLeft / size))
+      const room = Math.min(countMax - taken.length, size > 0 ? fitting : chunk.events.length)
+      if (room === 0) break
+      this.#chunks.shift()
       this.count -= chunk.events.length
       this.bytes -= chunk.bytes
-      const room = countMax - taken.length
-      taken.push(...chunk.events.slice(0, room))
-      if (chunk.events.length > room) this.#putBack(chunk, room)
+      const part = chunk.events.slice(0, room)
+      for (const event of part) taken.push(event)
+      bytesLeft -= size * part.length
+      if (chunk.events.length > room) {
+        this.#putBack(chunk, room)
+        break
+      }
     }
     return taken
   }

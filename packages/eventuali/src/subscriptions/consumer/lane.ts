@@ -9,9 +9,14 @@ import { retryLetter } from './letter-retry.ts'
 import { isPassing, troubleDelays } from './trouble.ts'
 import type { Worker } from './worker.ts'
 
+/** Events in one call of a handler, about: several handlers are at work at the same time. */
+const BATCH_BYTES_MAX = 2 * 1024 * 1024
+
 /** What lanes need of their consumer. */
 export interface LaneHost extends Pick<AttemptContext, 'port' | 'clock' | 'options' | 'keyOf'> {
   readonly random: Random
+  /** Of the current generation. */
+  readonly partitions: number
   readonly worker: Pick<Worker, 'valid' | 'assure'>
   readonly slots: Slots
   /** Whether deliveries are held. */
@@ -33,7 +38,7 @@ interface Part {
 
 /** The work on one partition: one batch after the other, in order. */
 export class Lane {
-  readonly queue: EventQueue = new EventQueue()
+  readonly queue: EventQueue
   readonly checkpoint: AttemptContext['checkpoint']
   /** Everything up to it has been put into the queue, or is not for this lane. */
   seen: number
@@ -58,6 +63,7 @@ export class Lane {
     parkedKeys: Iterable<string>,
   ) {
     this.#host = host
+    this.queue = new EventQueue(host.partitions > 1)
     this.checkpoint = checkpoint
     this.seen = checkpoint.position
     this.handled = checkpoint.position
@@ -133,7 +139,8 @@ export class Lane {
   }
 
   async #batch(): Promise<void> {
-    const parts: Part[] = [{ events: this.queue.take(this.#host.options.maxBatch), attempt: 0 }]
+    const events = this.queue.take(this.#host.options.maxBatch, BATCH_BYTES_MAX)
+    const parts: Part[] = [{ events, attempt: 0 }]
     this.#host.progressed(this, false)
     for (;;) {
       while (this.#host.held && !this.closing) await this.#bell.wait()

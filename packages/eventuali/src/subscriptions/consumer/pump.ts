@@ -13,7 +13,7 @@ import { isPassing, troubleDelays } from './trouble.ts'
 /** Events in one read of the log for many partitions, at least. */
 const PAGE_COUNT_MIN = 500
 const BUFFERED_PAGES = 4
-const BUFFER_BYTES_MAX = 16 * 1024 * 1024
+const BUFFER_BYTES_MAX = 8 * 1024 * 1024
 /** How long a full lane may keep idle ones waiting before it is left behind. */
 const GRACE_MS = 1000
 
