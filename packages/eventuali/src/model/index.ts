@@ -26,8 +26,8 @@ export {
   type PendingEvent,
   takePending,
 } from './aggregate-class.ts'
-export { codecName, codecOf, type EncodingName, expandedBytes } from './body.ts'
-export { type BodyEncoder, bodyEncoder, type CodecOptions, exactEncoder } from './body-encoder.ts'
+export { codecOf, type EncodingName, expandedBytes } from './body.ts'
+export { type BodyEncoder, bodyEncoder, type CodecOptions } from './body-encoder.ts'
 export {
   assertJson,
   checksumOf,
@@ -43,11 +43,7 @@ export {
 } from './codec.ts'
 export {
   type CompressionName,
-  type Compressor,
   codecPeers,
-  compressionDefault,
-  compressionNames,
-  compressorOf,
 } from './compression.ts'
 export {
   type CheckedQueryItem,
