@@ -226,8 +226,8 @@ export class TransactionTimeoutError extends EventualiError {
 export class OperationTimeoutError extends EventualiError {
   readonly code = 'TIMEOUT'
   override readonly retryable = true
-  constructor(what: string, timeoutMs: number) {
-    super(`${what} did not end within ${timeoutMs} ms; try again, or raise timeoutMs`)
+  constructor(what: string, timeoutMs: number, options?: ErrorOptionsWithCause) {
+    super(`${what} did not end within ${timeoutMs} ms; try again, or raise timeoutMs`, options)
   }
 }
 

@@ -85,9 +85,12 @@ export class Keeper {
   /** The consumer of the live generation, where it runs here. */
   liveConsumer(name: string): Consumer | undefined {
     const generation = this.#live.get(name)
-    return generation === undefined
-      ? undefined
-      : this.#consumers.get(consumerName(name, generation))
+    return generation === undefined ? undefined : this.consumer(name, generation)
+  }
+
+  /** The consumer of a generation, where it runs here. */
+  consumer(name: string, generation: number): Consumer | undefined {
+    return this.#consumers.get(consumerName(name, generation))
   }
 
   /** Why a projection does not go on, where this process knows. */

@@ -256,10 +256,12 @@ export class Projections {
    */
   projected(name: string, position: number, options: CallOptions = {}): Promise<void> {
     const definition = this.#definition(name)
-    const consumerPosition = () => this.#keeper.liveConsumer(name)?.position
+    const consumerPosition = (generation: number) =>
+      this.#keeper.consumer(name, generation)?.position
     return waitProjected(this.#port, definition, position, this.#runtime.clock, {
       ...options,
       consumerPosition,
+      error: () => this.#keeper.errorOf(name),
     })
   }
 

@@ -10,18 +10,22 @@ const FIRST_LOOK_INTERVAL_MS = 1
 const LOOK_INTERVAL_MAX_MS = 50
 
 /**
- * How far the live generation has come: the checkpoint of its consumer, or the end of the log
- * where it is inline. Undefined while there is none.
+ * How far the live generation has come: the checkpoint of its consumer (or what the consumer of
+ * that generation says in this process), or the end of the log where it is inline. Undefined while
+ * there is none. Which one is live is read each time: another program may have switched.
  */
 export async function livePosition(
   port: EventStore,
   name: string,
   options: CallOptions = {},
+  consumerPosition?: (generation: number) => number | undefined,
 ): Promise<number | undefined> {
-  const live = liveOf((await readRegistered(port.records, name))?.value)
+  const live = liveOf((await readRegistered(port.records, name, options))?.value)
   if (live === undefined) return undefined
   if (live.mode === 'inline') return (await port.positions(options)).newest
-  return (await savedPosition(port.records, consumerName(name, live.generation))) ?? live.position
+  const consumer = consumerName(name, live.generation)
+  const saved = (await savedPosition(port.records, consumer, options)) ?? live.position
+  return Math.max(saved, consumerPosition?.(live.generation) ?? 0)
 }
 
 /** Whether no event that the projection wants lies after one position up to another. */
@@ -44,14 +48,19 @@ async function isNothingBetween(
 /**
  * Resolves once readers of the projection see every event up to `position`. A checkpoint is not
  * saved for events that are passed over, so that a look at the log settles what it leaves open.
- * Throws OperationTimeoutError.
+ * Throws OperationTimeoutError, whose cause is what keeps the projection from going on, if known.
  */
 export async function waitProjected(
   port: EventStore,
   projection: AnyProjection,
   position: number,
   clock: Clock,
-  options: CallOptions & { readonly consumerPosition: () => number | undefined },
+  options: CallOptions & {
+    /** Of a generation's consumer, where it runs in this process. */
+    readonly consumerPosition: (generation: number) => number | undefined
+    /** Why the projection does not go on, where this process knows. */
+    readonly error: () => unknown
+  },
 ): Promise<void> {
   if (!Number.isSafeInteger(position) || position < 0) {
     throw new InvalidArgumentError('position', 'must be a position: 0 or a positive integer')
@@ -61,8 +70,7 @@ export async function waitProjected(
   const call = { signal }
   for (let intervalMs = FIRST_LOOK_INTERVAL_MS; ; intervalMs *= 2) {
     signal?.throwIfAborted()
-    if ((options.consumerPosition() ?? -1) >= position) return
-    const live = await livePosition(port, projection.name, call)
+    const live = await livePosition(port, projection.name, call, options.consumerPosition)
     if (live !== undefined && live >= position) return
     if (live !== undefined && (await isNothingBetween(port, projection, live, position, call))) {
       return
@@ -70,7 +78,7 @@ export async function waitProjected(
     const leftMs = deadline.leftMs()
     if (leftMs <= 0) {
       const what = `waiting for ${projection.name} at position ${position}`
-      throw new OperationTimeoutError(what, timeoutMs ?? 0)
+      throw new OperationTimeoutError(what, timeoutMs ?? 0, { cause: options.error() })
     }
     await sleep(clock, Math.min(intervalMs, LOOK_INTERVAL_MAX_MS, leftMs), signal)
   }

@@ -1,5 +1,11 @@
 import type { Json } from '../model/index.ts'
-import type { RecordAccess, RecordChange, RecordReads, StoreTransaction } from '../ports/index.ts'
+import type {
+  CallOptions,
+  RecordAccess,
+  RecordChange,
+  RecordReads,
+  StoreTransaction,
+} from '../ports/index.ts'
 import { type AnyProjection, type ProjectionMode, tablesOf } from './define.ts'
 
 const KIND = 'projection'
@@ -46,8 +52,9 @@ const fresh: Registered = {
 export async function readRegistered(
   records: RecordReads,
   name: string,
+  options?: CallOptions,
 ): Promise<RegisteredRow | undefined> {
-  const [found] = await records.get(KIND, [name])
+  const [found] = await records.get(KIND, [name], options)
   if (found === undefined) return undefined
   return { revision: found.revision, value: found.value as unknown as Registered }
 }

@@ -1,6 +1,7 @@
 import type { Clock, IdSource } from '../../kernel/index.ts'
 import { InvalidArgumentError, SubscriptionUnknownError } from '../../model/index.ts'
 import type {
+  CallOptions,
   EventStore,
   RecordChange,
   RecordReads,
@@ -236,7 +237,8 @@ export async function lockSubscription(
 export async function savedPosition(
   records: RecordReads,
   name: string,
+  options?: CallOptions,
 ): Promise<number | undefined> {
-  const seen = await readSubscription(records, name)
+  const seen = await readSubscription(records, name, options)
   return seen === undefined ? undefined : statusOf(seen).position
 }

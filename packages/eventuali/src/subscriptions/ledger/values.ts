@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../../model/index.ts'
-import type { RecordReads, StoredRecord } from '../../ports/index.ts'
+import type { CallOptions, RecordReads, StoredRecord } from '../../ports/index.ts'
 
 /** How far the partitions of an earlier generation had come when the count was changed. */
 export type EarlierPositions = {
@@ -112,14 +112,15 @@ export interface SubscriptionRecords {
 export async function readSubscription(
   records: RecordReads,
   name: string,
+  options?: CallOptions,
 ): Promise<SubscriptionRecords | undefined> {
   // A change of the count between the two reads leaves no partition: read again then.
   for (;;) {
-    const [record] = await records.get(recordKinds.subscription, [name])
+    const [record] = await records.get(recordKinds.subscription, [name], options)
     if (record === undefined) return undefined
     const value = record.value as SubscriptionValue
     const keys = partitionKeys(name, value.generation, value.partitions)
-    const found = await records.get(recordKinds.partition, keys)
+    const found = await records.get(recordKinds.partition, keys, options)
     const partitions = found.filter((partition) => partition !== undefined)
     if (partitions.length === keys.length) {
       return { name, value, revision: record.revision, keys, partitions }

@@ -1,0 +1,213 @@
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { importEvents, openStore, type Store } from '../../src/index.ts'
+import { type Campaign, campaign } from '../harness/campaign.ts'
+import { startChild } from '../harness/child.ts'
+import { openHooked } from '../harness/hooked-store.ts'
+import { type Place, sharedPlaces } from '../harness/places.ts'
+import { flightsProjection, januaryLines } from './rebuild-flights.ts'
+import type { RebuildWriterInput } from './rebuild-writer.ts'
+
+const rebuildCount = 3
+
+/** What anybody sees who asks the database by the names of the read model. */
+interface Sums {
+  readonly carriers: number
+  readonly airports: number
+}
+
+/** A connection of a reader that knows nothing of the library. */
+interface Database {
+  sums(): Promise<Sums>
+  run(sql: string): Promise<void>
+  close(): Promise<void>
+}
+
+const question = (flights: string, schema: string): string =>
+  `SELECT (SELECT coalesce(sum(${flights}), 0) FROM ${schema}carriers),
+    (SELECT coalesce(sum(departures), 0) FROM ${schema}airports)`
+
+async function connect({ adapter }: Place, url: string): Promise<Database> {
+  const sumsOf = (row: readonly unknown[]) => ({
+    carriers: Number(row[0]),
+    airports: Number(row[1]),
+  })
+  if (adapter === 'postgres') {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    const text = question("(doc::json ->> 'flights')::bigint", 'eventuali.')
+    return {
+      sums: async () => sumsOf((await client.query({ text, rowMode: 'array' })).rows[0] ?? []),
+      run: async (sql) => {
+        await client.query(`SET search_path TO eventuali; ${sql}`)
+      },
+      close: () => client.end(),
+    }
+  }
+  const file = new DatabaseSync(url.replace('sqlite:', ''), { timeout: 5000 })
+  const text = question("doc ->> '$.flights'", '')
+  return {
+    sums: async () => sumsOf(Object.values(file.prepare(text).get() ?? {})),
+    run: async (sql) => file.exec(sql),
+    close: async () => file.close(),
+  }
+}
+
+/** Looks again and again, and writes down what must not be seen. */
+class Watcher {
+  readonly wrong: string[] = []
+  lookCount = 0
+  /** Flights that were seen last; a reader never sees fewer than before. */
+  seen = 0
+  #isOver = false
+  readonly #done: Promise<void>
+
+  constructor(database: Database) {
+    this.#done = this.#look(database)
+  }
+
+  async #look(database: Database): Promise<void> {
+    while (!this.#isOver) {
+      const { carriers, airports } = await database.sums()
+      this.lookCount++
+      if (carriers !== airports) this.wrong.push(`${carriers} by carrier, ${airports} by airport`)
+      if (carriers < this.seen) this.wrong.push(`${carriers} flights after ${this.seen}`)
+      this.seen = carriers
+      await sleep(1)
+    }
+  }
+
+  stop(): Promise<void> {
+    this.#isOver = true
+    return this.#done
+  }
+}
+
+interface Built {
+  readonly wrong: readonly string[]
+  /** Rebuilds during which the old generation took in something new. */
+  readonly liveCount: number
+}
+
+/** Each statement of an SQL table's handler is a way to the server and back. */
+const importedCounts: Readonly<Record<string, number>> = { sqlite: 40_000, postgres: 10_000 }
+
+/** Rebuilds while another process appends and a reader looks; `builder` is who rebuilds. */
+async function rebuildBesideAppends(
+  run: Campaign,
+  place: Place,
+  openBuilder: (url: string) => Promise<Store>,
+): Promise<Built> {
+  const url = await place.url()
+  const importedCount = importedCounts[place.adapter] ?? 0
+  const store = await openStore(url, { projections: [flightsProjection(place.adapter)] })
+  const builder = await openBuilder(url)
+  const { events } = await importEvents(store, januaryLines(0, importedCount), {
+    sourceName: 'january',
+  })
+  expect(events).toBe(importedCount)
+  await store.projections.start()
+  await store.projected('flights', (await store.positions()).safe, { timeoutMs: 60_000 })
+  const database = await connect(place, url)
+  const watcher = new Watcher(database)
+  const input: RebuildWriterInput = { url, from: importedCount }
+  const writer = startChild(import.meta.url, './rebuild-writer.ts', { input })
+  const began = watcher.seen
+  let liveCount = 0
+  while (watcher.seen <= began) await sleep(5)
+  // A short build may end between two looks: then once more.
+  for (let n = 0; n < run.scaled(rebuildCount) || (liveCount === 0 && n < 20); n++) {
+    const before = watcher.seen
+    let during = before
+    const report = await builder.projections.rebuild('flights', {
+      onProgress: () => {
+        during = watcher.seen
+      },
+    })
+    if (during > before) liveCount++
+    if (report.comparison?.equal === false) watcher.wrong.push('the generations differ')
+    // What the reader sees after the switch is looked at, too.
+    const looked = watcher.lookCount
+    while (watcher.lookCount < looked + 3) await sleep(5)
+  }
+  writer.send('enough')
+  const last = await writer.message<number>('over')
+  await store.projected('flights', last, { timeoutMs: 60_000 })
+  await watcher.stop()
+  let flights = 0
+  for await (const _ of store.readAll({ types: ['FlightScheduled'] })) flights++
+  const { carriers, airports } = await database.sums()
+  if (carriers !== flights || airports !== flights) {
+    watcher.wrong.push(`${carriers} and ${airports} in the end, ${flights} in the log`)
+  }
+  run.note(`${liveCount} live rebuilds, ${watcher.lookCount} looks, ${flights} flights`)
+  await database.close()
+  await builder.close()
+  await store.close()
+  return { wrong: watcher.wrong, liveCount }
+}
+
+describe.each(sharedPlaces())('a rebuild on $adapter during appends', (place) => {
+  const projections = [flightsProjection(place.adapter)]
+  beforeAll(() => place.start())
+  afterAll(() => place.stop())
+
+  test.skipIf(place.skip)(
+    'shows readers a whole model that is current, all the while',
+    async () => {
+      await campaign(`rebuilds of the flights, ${place.adapter}`, async (run) => {
+        const { wrong, liveCount } = await rebuildBesideAppends(run, place, (url) =>
+          openStore(url, { projections }),
+        )
+        expect(wrong.slice(0, 5)).toEqual([])
+        expect(liveCount).toBeGreaterThan(0)
+      })
+    },
+  )
+
+  test.skipIf(place.skip)('is seen when it switches before it has caught up', async () => {
+    await campaign(`rebuilds planted: switches early, ${place.adapter}`, async (run) => {
+      const { wrong } = await rebuildBesideAppends(run, place, (url) =>
+        openHooked(
+          url,
+          {
+            // The build takes the first page for the whole log.
+            readLog: async function* (next, query, options) {
+              for await (const page of next.readLog(query, options)) {
+                yield page
+                return
+              }
+            },
+          },
+          { projections },
+        ),
+      )
+      expect(wrong.join()).toMatch(/flights after|in the end/)
+    })
+  })
+
+  test.skipIf(place.skip)('reports rows that somebody has changed by hand', async () => {
+    const url = await place.url()
+    const store = await openStore(url, { projections })
+    await importEvents(store, januaryLines(0, 5000), { sourceName: 'january' })
+    await store.projections.start()
+    await store.projected('flights', (await store.positions()).safe)
+    const [status] = await store.projections.status()
+    const tables = status?.generations.at(-1)?.tables
+    const database = await connect(place, url)
+    await database.run(
+      `UPDATE ${tables?.carriers} SET doc = '{"flights":1}' WHERE key = 'UA';
+      UPDATE ${tables?.airports} SET departures = 1 WHERE code = 'JFK'`,
+    )
+    await database.close()
+    const { comparison } = await store.projections.rebuild('flights')
+    expect(comparison).toMatchObject({ equal: false, different: 2, onlyOld: 0, onlyNew: 0 })
+    expect(comparison?.rows.map(({ target, key }) => [target, key])).toEqual([
+      ['carriers', 'UA'],
+      ['airports', '["JFK"]'],
+    ])
+    await store.close()
+  })
+})
