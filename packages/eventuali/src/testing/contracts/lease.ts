@@ -1,4 +1,10 @@
-import { type Clock, seededRandom, systemClock, uuidV7Source } from '../../kernel/index.ts'
+import {
+  type Clock,
+  type IdSource,
+  seededRandom,
+  systemClock,
+  uuidV7Source,
+} from '../../kernel/index.ts'
 import type { RecordedEvent } from '../../model/index.ts'
 import type { EventStore, StoreTransaction } from '../../ports/index.ts'
 import { startConsumer, Worker } from '../../subscriptions/index.ts'
@@ -37,6 +43,17 @@ export interface LeaseMember {
 export type JoinLease = (store: EventStore, options: LeaseOptions) => LeaseMember
 
 /**
+ * Ids in the order of joining, whatever time it is for a member: shares are dealt in the order of
+ * ids, and two of one millisecond would sort by chance, the later member first now and then.
+ */
+const memberIds: IdSource = (() => {
+  const random = seededRandom(Math.trunc(systemClock.monotonic() * 1000))
+  const front = uuidV7Source(systemClock, random).next().slice(0, 24)
+  let count = 0
+  return { next: () => front + String(++count).padStart(12, '0') }
+})()
+
+/**
  * The lease that subscriptions, projections and processes hold, over the records of any store: a
  * consumer with one partition.
  *
@@ -58,9 +75,7 @@ export type JoinLease = (store: EventStore, options: LeaseOptions) => LeaseMembe
  */
 export const joinLease: JoinLease = (store, options) => {
   const { name, clock, ttlMs, pollMs, category, after, work } = options
-  // Ids by the machine's clock: no two members are the same, whatever time it is for them.
-  const ids = uuidV7Source(systemClock, seededRandom(Math.trunc(systemClock.monotonic() * 1000)))
-  const runtime = { clock, random: seededRandom(1), ids }
+  const runtime = { clock, random: seededRandom(1), ids: memberIds }
   const worker = new Worker(store, runtime, { ttlMs })
   const consumer = startConsumer(
     store,
