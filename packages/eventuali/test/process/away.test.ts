@@ -180,7 +180,7 @@ describe.skipIf(skip !== undefined)('a connection that is lost for ten seconds',
   })
   afterAll(() => server?.stop())
 
-  test('every subscriber catches up by itself, beside idle transactions and rollbacks', async () => {
+  test('every subscriber catches up by itself, beside strangers and rollbacks', async () => {
     await campaign('lost connection', async (run) => {
       const url = await server.database()
       const proxy = await FaultyProxy.open(server.port)
