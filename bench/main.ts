@@ -14,6 +14,7 @@ import { type FactBench, postgresReadSide, sqliteReadSide } from './read-side-ca
 import { type Fact, factsText, machineText, type RunResult, tableText } from './report.ts'
 import { sqliteCases, sqliteVersions } from './sqlite-cases.ts'
 import { sqliteCostCases } from './store-cases.ts'
+import { upcastCase } from './upcast-case.ts'
 
 const usage = `npm run bench -- [options]
 
@@ -69,6 +70,7 @@ const sqlite = [
   ...sqliteCostCases(folder),
   ...sqliteSide.cases,
   sqliteProjection(folder, baseCount),
+  upcastCase(folder, values.quick),
 ]
 const emmett =
   values.emmett === undefined

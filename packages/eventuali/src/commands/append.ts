@@ -129,8 +129,9 @@ function decodedDuplicates(
   stored: readonly RecordedEvent[],
   prepared: PreparedEvents,
 ): readonly RecordedEvent[] {
+  const { registry } = runtime
   const definitions = prepared.coded?.definitions
-  if (definitions === undefined) return stored.map((event) => runtime.registry.decode(event))
+  if (definitions === undefined || registry.evolves) return registry.read(stored)
   return stored.map((event, index) => {
     const codec = definitions[index]?.codec
     return codec === undefined ? event : { ...event, data: codec.decode(event.data) }

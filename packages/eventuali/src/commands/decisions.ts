@@ -40,11 +40,13 @@ const safePollMaxMs = 50
 
 interface Folded {
   readonly states: readonly unknown[]
+  /** By the types under which events may be stored. */
   readonly query: readonly CheckedQueryItem[]
 }
 
 async function fold(
   access: DecisionAccess,
+  { registry }: CommandRuntime,
   decision: Decision<unknown, unknown, EventInput>,
   input: unknown,
   upTo: number,
@@ -52,11 +54,13 @@ async function fold(
 ): Promise<Folded> {
   const queries = decision.parts.map((part) => part.query(input))
   const states = decision.parts.map((part) => part.initial())
-  const query = queries.flat()
+  const query = queries
+    .flat()
+    .map(({ types, tags }) => ({ types: registry.storedTypes(types), tags }))
   // An archived stream takes no events any more; what happened in it still counts.
   const log = { query, upTo, direction: 'forward', includeArchived: true } as const
   for await (const page of access.readLog(log, call)) {
-    for (const event of page) {
+    for (const event of registry.upcast(page)) {
       for (const [index, part] of decision.parts.entries()) {
         if (!matchesQuery(queries[index] as readonly CheckedQueryItem[], event)) continue
         states[index] = part.evolve(states[index], event)
@@ -96,7 +100,7 @@ async function attemptDecision(
   call: CallOptions | undefined,
 ): Promise<DecideResult> {
   const { safe } = await access.positions(call)
-  const { states, query } = await fold(access, decision, input, safe, call)
+  const { states, query } = await fold(access, runtime, decision, input, safe, call)
   const now = new Date(runtime.clock.now())
   const output = decision.decide(decision.assemble(states), input, { position: safe, now })
   const entries: readonly DecisionEntry[] =

@@ -55,16 +55,16 @@ async function firstResult(
   const { access, definition } = run
   const first = await access.eventById(stream, uuidV5(commandId, stream, 0), call)
   if (first === undefined) return undefined
-  const events: RecordedEvent[] = []
+  const stored: RecordedEvent[] = []
   const query = { stream, from: first.version, direction: 'forward' } as const
   reading: for await (const page of access.readStream(query, call)) {
     for (const event of page) {
-      if (event.id !== uuidV5(commandId, stream, events.length)) break reading
-      events.push(definition.registry.decode(event))
+      if (event.id !== uuidV5(commandId, stream, stored.length)) break reading
+      stored.push(event)
     }
   }
-  const last = events[events.length - 1] ?? first
-  const { version, position } = last
+  const { version, position } = stored.at(-1) ?? first
+  const events = definition.registry.read(stored)
   return { stream, version, position, events, duplicate: true }
 }
 

@@ -70,14 +70,15 @@ export async function foldStream<S>(
   if (to === 0) return { state, version }
   const query = { stream, from: 1, to, direction: 'forward', asOf } as const
   for await (const page of access.readStream(query, options)) {
-    for (const event of page) {
-      // A deletion's tombstone stands in for all that went before it.
-      if (version === 0 && event.version !== 1 && event.type !== systemEventTypes.deleted) {
-        await assertWhole(access, stream, options)
-      }
-      state = evolveOne(definition, state, event)
-      version = event.version
+    const [first] = page
+    // A deletion's tombstone stands in for all that went before it.
+    if (version === 0 && first?.version !== 1 && first?.type !== systemEventTypes.deleted) {
+      await assertWhole(access, stream, options)
     }
+    for (const event of definition.registry.upcast(page)) {
+      state = evolveOne(definition, state, event)
+    }
+    version = page.at(-1)?.version ?? version
   }
   // Nothing up to there: it may have been removed.
   if (version === 0 && (to !== undefined || asOf !== undefined)) {

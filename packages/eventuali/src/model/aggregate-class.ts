@@ -1,4 +1,4 @@
-import type { AggregateDefinition, CommandContext } from './aggregate.ts'
+import type { AggregateDefinition, CommandContext, UnknownEvents } from './aggregate.ts'
 import { checkedAggregateName } from './aggregate.ts'
 import { DefinitionError, InvalidArgumentError, UnknownEventTypeError } from './errors.ts'
 import type { EventInput, RecordedEvent } from './event.ts'
@@ -161,6 +161,8 @@ export interface AggregateClass<A extends Aggregate<E>, E extends EventInput = E
   /** First part of its streams' names; without a `-`. */
   readonly aggregateName: string
   readonly events: EventCreators
+  /** What happens to stored events of types that `events` does not define; refused otherwise. */
+  readonly unknownEvents?: UnknownEvents
 }
 
 type HandlerName = `on${Capitalize<string>}`
@@ -252,6 +254,7 @@ export function definitionOfClass(aggregateClass: unknown): ClassDefinition {
     initial: () => new made(),
     evolve,
     commands: undefined,
+    unknownEvents: made.unknownEvents,
     commandOf: (name) => {
       if (name === 'constructor' || names.has(name)) return undefined
       const method = methodOf(made.prototype, name)

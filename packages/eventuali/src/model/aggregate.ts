@@ -48,6 +48,9 @@ export type EvolveHandlers<S, E extends EventInput> = {
   ) => NextState<S>
 }
 
+/** `refuse`: an UnknownEventTypeError. `skip`: they leave the state as it is. */
+export type UnknownEvents = 'refuse' | 'skip'
+
 /** An aggregate as `defineAggregate` makes it. */
 export interface AggregateDefinition<S, C, E extends EventInput> {
   readonly kind: 'aggregate'
@@ -57,6 +60,8 @@ export interface AggregateDefinition<S, C, E extends EventInput> {
   readonly initial: () => S
   readonly evolve: EvolveHandlers<S, E>
   readonly commands: C
+  /** What happens to stored events of types that it does not define; `refuse` when left out. */
+  readonly unknownEvents?: UnknownEvents | undefined
 }
 
 /** The name, when streams may begin with it; throws DefinitionError otherwise. */
@@ -116,6 +121,8 @@ export function defineAggregate<
     readonly initial: () => Initial
     readonly evolve: EvolveHandlers<NoInfer<S>, EventsOf<NoInfer<T>>>
     readonly commands: C
+    /** `skip` leaves out stored events of types that `events` does not define. */
+    readonly unknownEvents?: UnknownEvents
   },
 ): AggregateDefinition<S, C, EventsOf<T>> {
   const registry = eventRegistry(parts.events)
@@ -131,6 +138,7 @@ export function defineAggregate<
     initial: parts.initial as () => S,
     evolve: parts.evolve,
     commands: parts.commands,
+    unknownEvents: parts.unknownEvents,
   }
 }
 
@@ -143,8 +151,8 @@ export function streamOf(aggregate: { readonly name: string }, id: string): stri
 }
 
 /**
- * The state after one more recorded event. The store's own events leave it as it is, but for a
- * deletion, after which the stream starts anew. Throws UnknownEventTypeError.
+ * The state after one more recorded event, upcast already. The store's own events leave it as it
+ * is, but for a deletion, after which the stream starts anew. Throws UnknownEventTypeError.
  */
 export function evolveOne<S, E extends EventInput>(
   aggregate: AggregateDefinition<S, unknown, E>,
@@ -154,7 +162,7 @@ export function evolveOne<S, E extends EventInput>(
   const evolve = aggregate.evolve as Readonly<Record<string, unknown>>
   if (!Object.hasOwn(evolve, event.type)) {
     if (event.type === systemEventTypes.deleted) return aggregate.initial()
-    if (isSystemType(event.type)) return state
+    if (isSystemType(event.type) || aggregate.unknownEvents === 'skip') return state
     throw new UnknownEventTypeError(event.type)
   }
   const handler = evolve[event.type] as (state: S, event: RecordedEvent) => S

@@ -113,3 +113,23 @@ export const open = defineEvents({
   Branded: z.object({ id: z.string().brand('id') }),
   Tree: type<Tree>(),
 })
+
+export const evolving = defineEvents({
+  Moved: event(type<{ city: string; country: string }>(), {
+    version: 2,
+    formerly: ['Relocated'],
+    defaults: { country: 'DE' },
+    upcast: {
+      1: (data: { town: string }, { time }) => ({ city: data.town, since: time.getTime() }),
+    },
+  }),
+  BadDefault: event(type<{ city: string }>(), {
+    // @ts-expect-error country is no field of the data
+    defaults: { country: 'DE' },
+  }),
+  BadUpcaster: event(type<{ city: string }>(), {
+    version: 2,
+    // @ts-expect-error an upcaster is a function
+    upcast: { 1: { city: 'Bonn' } },
+  }),
+})

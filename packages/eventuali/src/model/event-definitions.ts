@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { DefinitionError, InvalidNameError } from './errors.ts'
 import type { EventInput, EventMetadata, RecordedEvent } from './event.ts'
+import type { EventEvolution } from './evolution.ts'
 import type { JsonProblem } from './json-check.ts'
 import { assertTypeName } from './names.ts'
 import {
@@ -65,7 +66,7 @@ export interface EventCodec<Out, Stored> {
 }
 
 /** What is said about an event beside its schema. */
-export interface EventDetails<Out, Stored> {
+export interface EventDetails<Out, Stored> extends EventEvolution<NoInfer<Stored>> {
   /** `key:value` labels made from the data, for decision models and filters. */
   readonly tags?: (data: Out) => readonly string[]
   /** Version of the schema, stored with each event; 1 when left out. */
@@ -108,6 +109,7 @@ export interface EventDefinition {
   readonly schema: StandardSchemaV1 | undefined
   readonly tags: ((data: unknown) => readonly string[]) | undefined
   readonly codec: EventCodec<unknown, unknown> | undefined
+  readonly evolution: EventEvolution
 }
 
 const definitionByCreator = new WeakMap<object, EventDefinition>()
@@ -138,8 +140,8 @@ export function validateData(
 }
 
 /**
- * Adds details to an event's schema: tags, the schema's version, a codec for what JSON does not
- * carry.
+ * Adds details to an event's schema: tags, the schema's version and how older ones are read, a
+ * codec for what JSON does not carry.
  *
  * @example
  * ```ts
@@ -186,7 +188,38 @@ function definitionFrom(type: string, spec: unknown): EventDefinition {
     schema: isStandardSchema(schema) ? schema : undefined,
     tags: details.tags,
     codec: details.codec,
+    evolution: checkedEvolution(type, version, details),
   }
+}
+
+function assertDefinable(type: string): void {
+  try {
+    assertTypeName(type)
+  } catch (error) {
+    if (!(error instanceof InvalidNameError)) throw error
+    throw new DefinitionError(error.message)
+  }
+}
+
+function checkedEvolution(
+  type: string,
+  version: number,
+  { upcast = {}, formerly = [], into = [], defaults }: EventEvolution,
+): EventEvolution {
+  const refuse = (what: string) => new DefinitionError(`event ${JSON.stringify(type)} ${what}`)
+  for (const [from, upcaster] of Object.entries(upcast)) {
+    if (!(Number(from) >= 1 && Number(from) < version)) {
+      throw refuse(`has an upcaster from version ${from}; it has to be below its own, ${version}`)
+    }
+    if (typeof upcaster !== 'function') {
+      throw refuse(`has an upcaster from version ${from} that is no function`)
+    }
+  }
+  for (const name of [...formerly, ...into]) {
+    assertDefinable(name)
+    if (name === type) throw refuse('names itself in "formerly" or "into"; leave it out')
+  }
+  return { upcast, formerly, into, ...(defaults === undefined ? {} : { defaults }) }
 }
 
 function creatorOf(definition: EventDefinition): AnyEventCreator {
@@ -236,12 +269,7 @@ export function defineEvents<const D extends Readonly<Record<string, EventSpec>>
 ): { readonly [K in keyof D & string]: EventCreator<K, InputOfSpec<D[K]>, OutputOfSpec<D[K]>> } {
   const creators: Record<string, AnyEventCreator> = {}
   for (const type of Object.keys(definitions)) {
-    try {
-      assertTypeName(type)
-    } catch (error) {
-      if (!(error instanceof InvalidNameError)) throw error
-      throw new DefinitionError(error.message)
-    }
+    assertDefinable(type)
     const creator = creatorOf(definitionFrom(type, definitions[type]))
     Object.defineProperty(creators, type, { value: creator, enumerable: true })
   }

@@ -9,6 +9,7 @@ export {
   evolveOne,
   type NextState,
   streamOf,
+  type UnknownEvents,
 } from './aggregate.ts'
 export {
   Aggregate,
@@ -143,6 +144,14 @@ export {
   validateData,
 } from './event-definitions.ts'
 export { type EventRegistry, eventRegistry, joinRegistries } from './event-registry.ts'
+export {
+  type EventEvolution,
+  type Replaced,
+  type ReplacementEvent,
+  replacedBy,
+  type Upcaster,
+} from './evolution.ts'
+export { UpcastError, UpcasterMissingError } from './evolution-errors.ts'
 export type { Json } from './json.ts'
 export type { JsonProblem } from './json-check.ts'
 export {

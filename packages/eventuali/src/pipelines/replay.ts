@@ -77,13 +77,15 @@ async function project(
   definition: AnyProjection,
   options: ReplayOptions,
 ): Promise<ProjectedResult<unknown>> {
-  const { types, from, registry } = definition
+  const { storedTypes: types, from, registry } = definition
   const projection = await projectLive(definition)
   const result = await run(store, {
-    decode: (event) => registry.decode(event),
     ...options,
     filter: { types, ...from, ...options.filter },
-    into: { batch: (events) => projection.apply(events) },
+    into: {
+      batch: (events) =>
+        projection.apply(options.decode === undefined ? registry.read(events) : events),
+    },
   })
   return { ...result, projection }
 }

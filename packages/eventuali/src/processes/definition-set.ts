@@ -1,4 +1,4 @@
-import { DefinitionError } from '../model/index.ts'
+import { DefinitionError, type RecordedEvent } from '../model/index.ts'
 import type { ProcessDefinition } from './define-process.ts'
 import type { CommandTarget } from './process-context.ts'
 
@@ -9,6 +9,10 @@ export interface DefinitionSet {
   readonly versions: ReadonlyMap<number, ProcessDefinition>
   /** Event types that any version handles. */
   readonly types: readonly string[]
+  /** The types under which such events may be stored. */
+  readonly storedTypes: readonly string[]
+  /** What stands in the place of a stored event, by the newest version that knows its type. */
+  readonly upcast: (event: RecordedEvent) => readonly RecordedEvent[]
   readonly aggregates: ReadonlyMap<string, CommandTarget>
 }
 
@@ -39,5 +43,15 @@ function setOf(name: string, versions: ReadonlyMap<number, ProcessDefinition>): 
   const types = [...new Set(all.flatMap((definition) => definition.types))]
   // The newest definition's aggregates count where two versions name different ones alike.
   for (const [target, definition] of newest.aggregates) aggregates.set(target, definition)
-  return { name, newest, versions, types, aggregates }
+  const registries = [newest, ...all].map(({ registry }) => registry)
+  const storedTypes = [...new Set(registries.flatMap((registry) => registry.storedTypes(types)))]
+  const upcast = (event: RecordedEvent): readonly RecordedEvent[] => {
+    const stored = [event]
+    for (const registry of registries) {
+      const parts = registry.upcast(stored)
+      if (parts !== stored || registry.get(event.type) !== undefined) return parts
+    }
+    return stored
+  }
+  return { name, newest, versions, types, storedTypes, upcast, aggregates }
 }

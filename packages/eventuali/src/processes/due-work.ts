@@ -268,9 +268,9 @@ export class DueWork {
       slot.instance.holding = false
       slot.changed = true
       for (const record of held) {
-        const event = await heldEvent(tx, record)
+        const { event, part } = await heldEvent(tx, record, steps)
         ws.remove(record.kind, record.key)
-        if (event !== undefined) await steps.event(ws, slot, event)
+        if (event !== undefined) await steps.event(ws, slot, event, part)
         // Held again: this one and those behind it wait for the next time.
         if (slot.instance.holding) break
       }
@@ -280,15 +280,22 @@ export class DueWork {
   }
 }
 
-/** A held event as the log has it; undefined when it was removed meanwhile. */
+/** A held event, upcast; undefined when it was removed meanwhile. */
 async function heldEvent(
   tx: StoreTransaction,
   record: StoredRecord,
-): Promise<RecordedEvent | undefined> {
-  const { position } = record.value as { readonly position: number }
+  steps: Steps,
+): Promise<{ readonly event: RecordedEvent | undefined; readonly part: number }> {
+  const { position, part = 0 } = record.value as {
+    readonly position: number
+    readonly part?: number
+  }
   const query = { after: position - 1, upTo: position, direction: 'forward' } as const
-  for await (const page of tx.readLog({ ...query, includeArchived: true })) return page[0]
-  return undefined
+  for await (const page of tx.readLog({ ...query, includeArchived: true })) {
+    const [stored] = page
+    if (stored !== undefined) return { event: steps.upcast(stored)[part], part }
+  }
+  return { event: undefined, part }
 }
 
 /** Events of a recurring schedule need ids and times of their own for each firing. */

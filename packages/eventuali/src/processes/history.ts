@@ -62,6 +62,12 @@ export function receivedEvent(
   }
 }
 
+/** What was received, as the definition of today sees it. */
+function upcastCauses({ registry }: ProcessDefinition, cause: Cause): readonly Cause[] {
+  if (cause.kind !== 'event') return [cause]
+  return registry.upcast([cause.event]).map((event) => ({ ...cause, event }))
+}
+
 /** The state folded from all that a process received; what its handlers emit is left alone. */
 export async function foldHistory(
   access: StreamAccess,
@@ -74,8 +80,10 @@ export async function foldHistory(
     for (const event of page) {
       if (event.type !== RECEIVED) continue
       const { cause, now, compensating } = event.data as Received
-      const effects = react(definition, state, causeFrom(cause), { key, now, compensating })
-      if (effects?.state !== undefined) state = effects.state
+      for (const each of upcastCauses(definition, causeFrom(cause))) {
+        const effects = react(definition, state, each, { key, now, compensating })
+        if (effects?.state !== undefined) state = effects.state
+      }
     }
   }
   return state

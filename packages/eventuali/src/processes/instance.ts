@@ -171,9 +171,13 @@ export function commandKey(process: string, id: string): string {
   return `${process}/${id}`
 }
 
-/** The key of a held event's record: keys of one process sort by position. */
-export function heldKey(process: string, key: string, position: number): string {
-  return `${instanceKey(process, key)}/${String(position).padStart(16, '0')}`
+/**
+ * The key of a held event's record: keys of one process sort by position, and what stands in the
+ * place of one stored event by its order.
+ */
+export function heldKey(process: string, key: string, position: number, part: number): string {
+  const place = String(position).padStart(16, '0')
+  return `${instanceKey(process, key)}/${place}${part === 0 ? '' : `.${String(part).padStart(4, '0')}`}`
 }
 
 /** Whether nothing more will happen to a process. */

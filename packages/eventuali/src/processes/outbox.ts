@@ -12,6 +12,7 @@ import {
   type Consumer,
   type ConsumerBatch,
   type ConsumerRuntime,
+  keyAsRead,
   type PoisonMode,
   startConsumer,
   type Worker,
@@ -177,18 +178,29 @@ export async function startOutbox(
 ): Promise<Consumer> {
   const { registry } = runtime
   const after = outbox.after === 'end' ? (await port.positions()).safe : outbox.after
+  const { types } = outbox.from
+  const read = (events: readonly RecordedEvent[]) => registry.read(events, types)
   const handle = async ({ events, attempt, signal }: ConsumerBatch): Promise<void> => {
-    const messages = events.map((event) => outboxMessage(outbox, registry.decode(event)))
-    await outbox.deliver(messages, { attempt, signal })
+    const messages = read(events).map((event) => outboxMessage(outbox, event))
+    // Upcasters may have left nothing of them.
+    if (messages.length > 0) await outbox.deliver(messages, { attempt, signal })
   }
   const { name, from, partitions, key, maxBatch, retry, onPoison } = outbox
   return startConsumer(
     port,
     worker,
     {
-      ...{ filter: from, after, partitions, maxBatch, retry, onPoison, handle },
+      ...{
+        filter: types === undefined ? from : { ...from, types: registry.storedTypes(types) },
+        after,
+        partitions,
+        maxBatch,
+        retry,
+        onPoison,
+        handle,
+      },
       name: `outbox:${name}`,
-      keyOf: (event) => key(registry.decode(event)),
+      keyOf: keyAsRead(read, key),
       keyLabel: 'outbox',
       transactional: false,
       concurrency: partitions,

@@ -75,7 +75,7 @@ export class Rehearsal {
     await this.#store.transaction(async (tx) => {
       const ws = new Workspace(tx, name, this.#runtime)
       await ws.load([key])
-      await this.#steps.event(ws, ws.slot(key), event)
+      await this.#steps.event(ws, ws.slot(key), event, 0)
       await ws.flush()
     })
     await this.settle()

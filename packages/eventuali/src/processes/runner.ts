@@ -83,7 +83,7 @@ export class ProcessRunner {
       worker,
       {
         name: definitions === undefined ? 'schedules' : `process:${this.name}`,
-        filter: { types: definitions?.types ?? [NOTHING] },
+        filter: { types: definitions?.storedTypes ?? [NOTHING] },
         after: begin,
         partitions: 1,
         keyOf: (event) => this.#partitionKey(event),
@@ -131,7 +131,7 @@ export class ProcessRunner {
     await this.#consumer?.reached(position, options)
   }
 
-  /** The correlation key, by the newest version that handles the type. */
+  /** The correlation key of an upcast event, by the newest version that handles the type. */
   keyOf(event: RecordedEvent): string | undefined {
     const { definitions } = this.#parts
     if (definitions === undefined) return undefined
@@ -142,9 +142,15 @@ export class ProcessRunner {
     return handling?.correlate(handling.registry.decode(event))
   }
 
+  /** What stands in the place of a stored event, for the newest version that knows how to say. */
+  #partsOf(event: RecordedEvent): readonly RecordedEvent[] {
+    return this.#parts.definitions?.upcast(event) ?? [event]
+  }
+
   #partitionKey(event: RecordedEvent): string {
     try {
-      return this.keyOf(event) ?? event.stream
+      const [first = event] = this.#partsOf(event)
+      return this.keyOf(first) ?? event.stream
     } catch {
       // Thrown again where the event is handled, which parks it.
       return event.stream
@@ -154,13 +160,17 @@ export class ProcessRunner {
   async #handle(batch: ConsumerBatch): Promise<void> {
     const tx = batch.tx as StoreTransaction
     const ws = new Workspace(tx, this.name, this.#parts.runtime)
-    const keyed: (readonly [string, RecordedEvent])[] = []
-    for (const event of batch.events) {
-      const key = this.keyOf(event)
-      if (key !== undefined) keyed.push([key, event])
+    const keyed: (readonly [string, RecordedEvent, number])[] = []
+    for (const stored of batch.events) {
+      for (const [part, event] of this.#partsOf(stored).entries()) {
+        const key = this.keyOf(event)
+        if (key !== undefined) keyed.push([key, event, part])
+      }
     }
     await ws.load(keyed.map(([key]) => key))
-    for (const [key, event] of keyed) await this.steps?.event(ws, ws.slot(key), event)
+    for (const [key, event, part] of keyed) {
+      await this.steps?.event(ws, ws.slot(key), event, part)
+    }
     await ws.flush()
     if (ws.hasWork) this.hint()
   }

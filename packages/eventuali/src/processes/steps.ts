@@ -44,8 +44,13 @@ export class Steps {
     this.#definitions = definitions
   }
 
-  /** An event for a process: begins it, moves it, or waits while it is stuck. */
-  async event(ws: Workspace, slot: Slot, event: RecordedEvent): Promise<void> {
+  /** What stands in the place of a stored event. */
+  upcast(event: RecordedEvent): readonly RecordedEvent[] {
+    return this.#definitions.upcast(event)
+  }
+
+  /** An upcast event for a process: begins it, moves it, or waits while it is stuck. */
+  async event(ws: Workspace, slot: Slot, event: RecordedEvent, part: number): Promise<void> {
     if (slot.instance === undefined) {
       const { newest } = this.#definitions
       if (!(newest.starts ?? newest.types).includes(event.type)) return
@@ -54,8 +59,8 @@ export class Steps {
     }
     const { instance } = slot
     if (isFinal(instance.status)) return
-    if (instance.status === 'stuck' || instance.holding) return this.#hold(ws, slot, event)
-    if (!(await this.move(ws, slot, eventCause(event)))) this.#hold(ws, slot, event)
+    if (instance.status === 'stuck' || instance.holding) return this.#hold(ws, slot, event, part)
+    if (!(await this.move(ws, slot, eventCause(event)))) this.#hold(ws, slot, event, part)
   }
 
   /** A deadline that has come, as its record says. */
@@ -423,16 +428,16 @@ export class Steps {
     return definition === undefined ? undefined : this.#stateOf(ws, slot, definition)
   }
 
-  #hold(ws: Workspace, slot: Slot, event: RecordedEvent): void {
+  #hold(ws: Workspace, slot: Slot, event: RecordedEvent, part: number): void {
     const instance = slot.instance as Instance
     instance.holding = true
     slot.changed = true
     const { position, type, stream, version } = event
     ws.put({
       kind: recordKinds.held,
-      key: heldKey(ws.process, slot.key, position),
+      key: heldKey(ws.process, slot.key, position, part),
       expected: 'any',
-      value: { position, type, stream, version },
+      value: { position, type, stream, version, part },
     })
   }
 

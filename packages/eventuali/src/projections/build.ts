@@ -66,7 +66,8 @@ class HandlerFailure extends Error {
 }
 
 /** The part of a log query that says which events a projection wants. */
-export function wantedEvents({ types, from }: AnyProjection): Omit<LogQuery, 'upTo' | 'direction'> {
+export function wantedEvents(projection: AnyProjection): Omit<LogQuery, 'upTo' | 'direction'> {
+  const { from, storedTypes: types } = projection
   const { categories, tags, includeArchived } = from
   return { types, categories, tags, includeArchived }
 }

@@ -80,6 +80,8 @@ export interface ProjectionDefinition<C = CollectionDefinitions, S = TableDefini
   readonly registry: EventRegistry
   /** The types that it handles. */
   readonly types: readonly string[]
+  /** The types under which such events may be stored. */
+  readonly storedTypes: readonly string[]
   readonly from: ProjectionSource
   readonly handlers: Readonly<Record<string, Handler>>
   readonly batch: BatchHandler | undefined
@@ -301,12 +303,14 @@ export function defineProjection<
   const mode = checkMode(loose)
   checkTargets(loose)
   const registry = eventRegistry(...loose.events)
+  const types = checkHandlers(loose, registry)
   return {
     kind: 'projection',
     ...{ name, version, mode, registry },
     collections: (parts.collections ?? {}) as C,
     tables: (parts.tables ?? {}) as S,
-    types: checkHandlers(loose, registry),
+    types,
+    storedTypes: registry.storedTypes(types),
     from: parts.from ?? {},
     handlers: (parts.handlers ?? {}) as AnyProjection['handlers'],
     batch: parts.batch as BatchHandler | undefined,

@@ -5,6 +5,7 @@ import {
   type Consumer,
   type ConsumerOptions,
   type ConsumerRuntime,
+  keyAsRead,
   startConsumer,
   type Worker,
 } from '../subscriptions/index.ts'
@@ -34,7 +35,10 @@ function optionsOf(
     keyOf:
       key === undefined
         ? undefined
-        : (event) => (isSystemType(event.type) ? event.stream : key(registry.decode(event))),
+        : keyAsRead(
+            (events) => registry.upcast(events),
+            (event) => (isSystemType(event.type) ? event.stream : key(registry.decode(event))),
+          ),
     keyLabel: key === undefined ? 'stream' : 'key',
     maxBatch: BATCH_COUNT,
     retry,
@@ -89,14 +93,24 @@ export function followEffects(
   const { categories, tags, includeArchived } = from
   const options: ConsumerOptions = {
     ...optionsOf(projection, runtime),
-    filter: { types: Object.keys(effects), categories, tags, includeArchived },
+    filter: {
+      types: registry.storedTypes(Object.keys(effects)),
+      categories,
+      tags,
+      includeArchived,
+    },
     ...{ name: effectsName(name), after, transactional: false },
     handle: async ({ events, signal, progress }) => {
-      for (const event of events) {
+      const seen = registry.upcast(events)
+      for (const [index, event] of seen.entries()) {
         signal.throwIfAborted()
-        const effectId = uuidV5(name, event.stream, event.id, event.type)
-        await effects[event.type]?.(registry.decode(event), { effectId, signal })
-        progress(event.position)
+        const { id, position, stream, type } = event
+        if (Object.hasOwn(effects, type)) {
+          const effectId = uuidV5(name, stream, id, type)
+          await effects[type]?.(registry.decode(event), { effectId, signal })
+        }
+        // Several may stand in the place of one stored event: it is done with the last of them.
+        if (seen[index + 1]?.position !== position) progress(position)
       }
     },
   }

@@ -67,14 +67,19 @@ export type LiveEvents =
   | AsyncIterable<RecordedEvent | EventInput>
 
 /** An event from a creator as if it had been appended to a stream of its own. */
-function recorded(event: RecordedEvent | EventInput, position: number): RecordedEvent {
+function recorded(
+  { registry }: AnyProjection,
+  event: RecordedEvent | EventInput,
+  position: number,
+): RecordedEvent {
   if ('position' in event) return event
   const time = event.time ?? new Date(0)
   return {
     id: event.id ?? `live-${position}`,
     ...{ stream: 'live-1', version: position, position },
     ...{ type: event.type, data: event.data, metadata: event.metadata ?? {} },
-    ...{ time, recordedAt: time, schemaVersion: 1, tags: event.tags ?? [] },
+    schemaVersion: registry.get(event.type)?.schemaVersion ?? 1,
+    ...{ time, recordedAt: time, tags: event.tags ?? [] },
   }
 }
 
@@ -153,7 +158,7 @@ class Live<C> implements LiveProjection<C> {
   async apply(events: LiveEvents): Promise<void> {
     let batch: RecordedEvent[] = []
     for await (const event of events) {
-      const known = recorded(event, this.#position + 1)
+      const known = recorded(this.#projection, event, this.#position + 1)
       this.#position = known.position
       if (isWanted(this.#projection, known)) batch.push(known)
       if (batch.length < BATCH_COUNT_MAX) continue

@@ -79,7 +79,7 @@ export class ProjectionRun {
     // The store's own events have no data that a key could be made of.
     const keyOf = (event: RecordedEvent) =>
       isSystemType(event.type) ? event.stream : key(this.#decode(event))
-    const sorted = [...new Set(events.map(keyOf))].sort(compareText)
+    const sorted = [...new Set(this.#seen(events).map(keyOf))].sort(compareText)
     for (const set of this.#sets.values()) await set.take(sorted)
   }
 
@@ -109,10 +109,19 @@ export class ProjectionRun {
     for (const set of this.#sets.values()) await set.flush()
   }
 
-  async #runAll(events: readonly RecordedEvent[]): Promise<void> {
+  /** Stored events as of today: what stands in their places may be of other types, too. */
+  #seen(stored: readonly RecordedEvent[]): readonly RecordedEvent[] {
+    const { registry, types } = this.projection
+    const events = registry.upcast(stored)
+    return events === stored ? stored : events.filter(({ type }) => types.includes(type))
+  }
+
+  async #runAll(stored: readonly RecordedEvent[]): Promise<void> {
     const { batch, handlers } = this.projection
+    const events = this.#seen(stored)
     if (batch !== undefined) {
-      this.#state.position = events.at(-1)?.position ?? 0
+      this.#state.position = stored.at(-1)?.position ?? 0
+      if (events.length === 0) return
       await batch(events.map(this.#decode), this.#context)
       return
     }
@@ -142,9 +151,9 @@ export function isStorageTrouble(error: unknown): boolean {
   return isRetryable(error) && !(error instanceof ProjectionTimeoutError)
 }
 
-/** Whether a projection handles an event. */
-export function isWanted({ from, types }: AnyProjection, event: RecordedEvent): boolean {
-  if (!types.includes(event.type)) return false
+/** Whether a projection handles an event, upcast or as it is stored. */
+export function isWanted({ from, storedTypes }: AnyProjection, event: RecordedEvent): boolean {
+  if (!storedTypes.includes(event.type)) return false
   if (from.categories !== undefined && !from.categories.includes(categoryOf(event.stream))) {
     return false
   }

@@ -101,7 +101,7 @@ export async function switchOver(tx: StoreTransaction, work: SwitchWork): Promis
   }
   if (isInline) await advance(await tx.newestPosition())
   await publishTables(tx, added.tables, old?.tables)
-  if (isInline) await tx.inline.register({ name, version, types: projection.types })
+  if (isInline) await tx.inline.register({ name, version, types: projection.storedTypes })
   else if (old?.mode === 'inline') await tx.inline.unregister(name)
   const value = switched(first.value, generation, position)
   const details = { from: old?.generation ?? null, to: generation, position }

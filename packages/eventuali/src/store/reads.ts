@@ -6,6 +6,7 @@ import {
   validateData,
 } from '../model/index.ts'
 import type { LogPositions, StreamAccess, StreamQuery } from '../ports/index.ts'
+import { type FilterWords, filterOf } from '../subscriptions/index.ts'
 import {
   logQuery,
   type ReadAllOptions,
@@ -19,18 +20,70 @@ async function checked(registry: EventRegistry, event: RecordedEvent): Promise<R
   return { ...event, data: await validateData(definition, event.data) }
 }
 
-/** Stored events as readers see them: decoded by their codec, checked when asked for. */
+interface ReadableOptions {
+  readonly validate?: boolean | undefined
+  readonly types?: readonly string[] | undefined
+  readonly limit?: number | undefined
+  readonly direction?: 'forward' | 'backward' | undefined
+}
+
+/** Stored events as they are read today, in the order of the read. */
+function seen(
+  registry: EventRegistry,
+  page: readonly RecordedEvent[],
+  { types, direction }: ReadableOptions,
+): readonly RecordedEvent[] {
+  if (direction !== 'backward' || !registry.evolves) return registry.read(page, types)
+  // What stands in the place of one event has an order of its own.
+  return registry.read(page.toReversed(), types).toReversed()
+}
+
+/** Stored events as readers see them: upcast, decoded by their codec, checked when asked for. */
 async function* readable(
   pages: AsyncIterable<readonly RecordedEvent[]>,
   { registry }: CommandRuntime,
-  validate: boolean | undefined,
+  options: ReadableOptions,
 ): AsyncGenerator<readonly RecordedEvent[], void, void> {
+  let left = options.limit ?? Number.POSITIVE_INFINITY
   for await (const page of pages) {
-    const decoded = registry.size === 0 ? page : page.map((event) => registry.decode(event))
-    yield validate === true
-      ? await Promise.all(decoded.map((event) => checked(registry, event)))
-      : decoded
+    const all = seen(registry, page, options)
+    const events = all.length <= left ? all : all.slice(0, left)
+    left -= events.length
+    if (events.length > 0) {
+      yield options.validate === true
+        ? await Promise.all(events.map((event) => checked(registry, event)))
+        : events
+    }
+    if (left <= 0) return
   }
+}
+
+/** Events read at once where the store's own limit cannot count what a reader sees. */
+const EVOLVED_PAGE_SIZE_MAX = 1000
+
+/**
+ * The query as the store has to be asked: by the stored types, without a limit where one stored
+ * event may be several or none.
+ */
+function storedQuery<Q extends { readonly limit?: number | undefined }>(
+  registry: EventRegistry,
+  query: Q,
+): Q {
+  if (!registry.evolves) return query
+  const { types } = query as { readonly types?: readonly string[] | undefined }
+  const stored = types === undefined ? {} : { types: registry.storedTypes(types) }
+  if (query.limit === undefined || query.limit === 0) return { ...query, ...stored }
+  const pageSize = Math.min(query.limit, EVOLVED_PAGE_SIZE_MAX)
+  return { ...query, ...stored, limit: undefined, pageSize }
+}
+
+/** A subscription's options with the types under which what it asks for may be stored. */
+export function storedFilter<
+  O extends FilterWords & { readonly types?: readonly string[] | undefined },
+>(registry: EventRegistry, options: O): O {
+  const { types } = filterOf(options)
+  if (!registry.evolves || types === undefined) return options
+  return { ...options, type: undefined, types: registry.storedTypes(types) }
 }
 
 /** Throws StreamTruncatedError when the version asked for first is one that was removed. */
@@ -68,7 +121,7 @@ export function streamPages(
   stream: string,
   options: ReadStreamOptions,
 ): () => AsyncIterable<readonly RecordedEvent[]> {
-  const query = streamQuery(stream, options)
+  const query = storedQuery(runtime.registry, streamQuery(stream, options))
   const isForward = query.direction === 'forward'
   const { from } = query
   return () => {
@@ -77,7 +130,7 @@ export function streamPages(
         ? fromKept(access, query, from, options)
         : access.readStream(query, options)
     if (runtime.registry.size === 0 && options.validate !== true) return pages
-    return readable(pages, runtime, options.validate)
+    return readable(pages, runtime, options)
   }
 }
 
@@ -90,10 +143,11 @@ export function logPages(
 ): () => AsyncIterable<readonly RecordedEvent[]> {
   const queryFor = logQuery(options)
   async function* read(): AsyncGenerator<readonly RecordedEvent[], void, void> {
-    yield* access.readLog(queryFor(await positions()), options)
+    const query = storedQuery(runtime.registry, queryFor(await positions()))
+    yield* access.readLog(query, options)
   }
   return () =>
     runtime.registry.size === 0 && options.validate !== true
       ? read()
-      : readable(read(), runtime, options.validate)
+      : readable(read(), runtime, options)
 }

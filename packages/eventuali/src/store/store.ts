@@ -52,6 +52,7 @@ import {
   type DurableOptions,
   DurableSubscription,
   type EventHandler,
+  filterOf,
   type SubscribeOptions,
   Subscription,
   type SubscriptionControl,
@@ -61,7 +62,7 @@ import { repositoryFor } from './aggregates.ts'
 import { changeStream, type LifecycleOptions } from './lifecycle.ts'
 import type { BoundedCall, ReadAllOptions, ReadStreamOptions } from './read-options.ts'
 import type { ReadSide } from './read-side.ts'
-import { logPages, streamPages } from './reads.ts'
+import { logPages, storedFilter, streamPages } from './reads.ts'
 import { EventSequence } from './sequence.ts'
 import type { StoredEvent, StoredOfTypes } from './store-events.ts'
 import { Transaction } from './transaction.ts'
@@ -202,14 +203,13 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     handler?: unknown,
   ): Subscription<StoredEvent<E>> | DurableSubscription<StoredEvent<E>, Transaction<E>> {
     const { clock, random, ids, registry } = this.#runtime
+    const { types } = filterOf(options)
     const map = (events: readonly RecordedEvent[]) =>
-      (registry.size === 0
-        ? events
-        : events.map((event) => registry.decode(event))) as readonly StoredEvent<E>[]
+      registry.read(events, types) as readonly StoredEvent<E>[]
     if (options.name === undefined) {
       const subscription: Subscription<StoredEvent<E>> = new Subscription(
         this.port,
-        options,
+        storedFilter(registry, options),
         handler as EventHandler<StoredEvent<E>> | BatchHandler<StoredEvent<E>> | undefined,
         { clock, random, map, onEnd: () => this.#subscriptions.delete(subscription) },
       )
@@ -219,7 +219,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     const durable = new DurableSubscription<StoredEvent<E>, Transaction<E>>(
       this.port,
       this.#readSide.worker,
-      options,
+      storedFilter(registry, options),
       handler as DurableHandler<StoredEvent<E>, Transaction<E>> | undefined,
       {
         ...{ clock, random, ids, map, timeoutMs: this.#timeoutMs },

@@ -12,9 +12,9 @@ import type {
   PartitionInfo,
   PoisonMode,
 } from './consumer-options.ts'
-import { type FeedFilter, type FilterWords, filterOf } from './feed.ts'
+import { type FeedFilter, type FilterWords, filterOf, positionOf } from './feed.ts'
 import { Handover } from './handover.ts'
-import { keyBy, type PartitionBy } from './ledger/key-hash.ts'
+import { keyAsRead, keyBy, type PartitionBy } from './ledger/key-hash.ts'
 
 /** What a durable handler gets beside the events. `T` is the transaction as the handler sees it. */
 export interface DurableContext<T> {
@@ -269,11 +269,18 @@ function maxBatchOf<E, T>(
   return typeof handler === 'object' ? (handler.maxBatch ?? most) : most
 }
 
+/** A function is asked about events as the handler sees them. */
+function asRead<E, T>(by: PartitionBy, map: DurableRuntime<E, T>['map']): PartitionBy {
+  if (by === 'stream' || !('key' in by)) return by
+  const { name, key } = by
+  return { name, key: keyAsRead(map as (events: readonly RecordedEvent[]) => never[], key) }
+}
+
 function consumerOptionsOf<E, T>(
   options: DurableOptions,
   maxBatch: number,
   handle: ConsumerOptions['handle'],
-  { timeoutMs }: DurableRuntime<E, T>,
+  { timeoutMs, map }: DurableRuntime<E, T>,
 ): ConsumerOptions {
   const { group } = options
   const shared = group === true ? {} : group
@@ -283,7 +290,7 @@ function consumerOptionsOf<E, T>(
     filter: filterOf(options),
     after: options.after ?? 0,
     partitions,
-    ...keyBy(shared?.by ?? 'stream'),
+    ...keyBy(asRead(shared?.by ?? 'stream', map)),
     maxBatch,
     transactional: options.transactional ?? false,
     handle,
@@ -307,19 +314,22 @@ function handlerOf<E, T>(
   if (typeof handler !== 'function') {
     return async (batch) => {
       const { position } = batch
-      await handler.batch(map(batch.events), { ...contextOf(batch), position })
+      const events = map(batch.events)
+      // Upcasters may have left nothing of them.
+      if (events.length > 0) await handler.batch(events, { ...contextOf(batch), position })
     }
   }
   return async (batch) => {
     const context = contextOf(batch)
     const events = map(batch.events)
     for (let i = 0; i < events.length; i++) {
-      const position = batch.events[i]?.position ?? batch.position
+      const position = positionOf(events[i]) ?? batch.position
       batch.signal.throwIfAborted()
       const result = handler(events[i] as E, { ...context, position })
       // A handler that returns no promise costs no turn of the event loop.
       if (result instanceof Promise) await result
-      batch.progress(position)
+      // Several may stand in the place of one stored event: it is done with the last of them.
+      if (positionOf(events[i + 1]) !== position) batch.progress(position)
     }
   }
 }

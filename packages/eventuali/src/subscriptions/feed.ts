@@ -39,6 +39,11 @@ export function filterOf(options: FeedFilter & FilterWords): Omit<FeedFilter, 'a
   }
 }
 
+/** Where a delivered event lies in the log. */
+export function positionOf(event: unknown): number | undefined {
+  return (event as { readonly position?: number } | undefined)?.position
+}
+
 /** How a feed waits and how long it keeps trying. */
 export interface FeedLimits {
   /** Events handed over at once, at most. */

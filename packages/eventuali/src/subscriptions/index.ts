@@ -17,7 +17,15 @@ export {
   type DurableOptions,
   DurableSubscription,
 } from './durable-subscription.ts'
-export type { FeedBatch, FeedFilter, FeedLimits, FeedRuntime, FeedState } from './feed.ts'
+export {
+  type FeedBatch,
+  type FeedFilter,
+  type FeedLimits,
+  type FeedRuntime,
+  type FeedState,
+  type FilterWords,
+  filterOf,
+} from './feed.ts'
 export {
   type AuditEntry,
   auditChange,
@@ -36,7 +44,7 @@ export {
   type DeadLetterQuery,
   DeadLetters,
 } from './ledger/dead-letters.ts'
-export type { PartitionBy } from './ledger/key-hash.ts'
+export { keyAsRead, type PartitionBy } from './ledger/key-hash.ts'
 export type { LetterState } from './ledger/letters.ts'
 export type { SubscriptionRecords } from './ledger/values.ts'
 export {

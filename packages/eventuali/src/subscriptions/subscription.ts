@@ -10,6 +10,7 @@ import {
   type FilterWords,
   filterOf,
   LogFeed,
+  positionOf,
 } from './feed.ts'
 
 /** What a handler gets beside the events. */
@@ -180,7 +181,7 @@ export class Subscription<E = RecordedEvent> implements AsyncIterable<E>, AsyncD
         const events = this.#map(batch.events)
         for (let i = 0; i < events.length; i++) {
           yield events[i] as E
-          this.#handled = batch.events[i]?.position ?? batch.position
+          this.#handled = positionOf(events[i]) ?? batch.position
           if (this.#resume !== undefined) await this.#resume.promise
           if (this.#abort.signal.aborted) return
         }
@@ -207,8 +208,9 @@ export class Subscription<E = RecordedEvent> implements AsyncIterable<E>, AsyncD
   async #run(handler: BatchHandler<E>): Promise<void> {
     try {
       for await (const { events, position } of this.#batches()) {
-        if (events.length === 0) this.#handled = position
-        else await handler.batch(this.#map(events), { signal: this.#abort.signal, position })
+        const seen = this.#map(events)
+        if (seen.length === 0) this.#handled = position
+        else await handler.batch(seen, { signal: this.#abort.signal, position })
       }
       this.#end('stopped')
     } catch (error) {

@@ -31,6 +31,25 @@ export type PartitionBy =
   /** `name` is recorded: change it when the function changes. */
   | { readonly name: string; readonly key: (event: RecordedEvent) => string }
 
+/**
+ * A key made of what handlers see, by the first of the events that stand in the place of a stored
+ * one. An event that cannot be read goes by its stream: its handler fails on it, and parks it.
+ */
+export function keyAsRead<E>(
+  read: (events: readonly RecordedEvent[]) => readonly E[],
+  key: (event: E) => string,
+): (event: RecordedEvent) => string {
+  return (event) => {
+    let first: E | undefined
+    try {
+      first = read([event])[0]
+    } catch {
+      return event.stream
+    }
+    return first === undefined ? event.stream : key(first)
+  }
+}
+
 /** The key of each event and the word for it that is recorded. */
 export function keyBy(by: PartitionBy): {
   readonly keyOf: (event: RecordedEvent) => string
