@@ -14,6 +14,11 @@ export {
   type ExecuteResult,
   type Loaded,
   type LoadOptions,
+  type StateDiff,
+  type StreamPoint,
+  type TimeTravel,
+  type ValueChange,
+  type WhatIf,
   withContext,
 } from './commands/index.ts'
 export {
@@ -57,6 +62,7 @@ export {
   defineDecision,
   defineDecisionModel,
   defineEvents,
+  diffStates,
   EmptyAppendError,
   type EncodingName,
   type EventCodec,
@@ -106,6 +112,7 @@ export {
   replacedBy,
   SchemaTooNewError,
   SqliteUnsafeError,
+  type StateChange,
   StorageBusyError,
   StorageError,
   StorageFullError,

@@ -6,6 +6,7 @@ import {
   type ClassCommands,
   type CommandContext,
   type CommandOutput,
+  DefinitionError,
   definitionOfClass,
   type EventInput,
   type RecordedFrom,
@@ -23,9 +24,12 @@ import type {
 import { type Decided, runCommand } from './execute.ts'
 import { foldStream, type Loaded, type LoadOptions } from './fold.ts'
 import type { CommandRuntime } from './runtime.ts'
+import { compareCode, diffPoints, type TimeTravel, valueHistory } from './time-travel.ts'
 
 /** Loads and commands the aggregates of one definition. */
-export interface AggregateRepository<S, C, E extends EventInput> {
+export interface AggregateRepository<S, C, E extends EventInput>
+  // biome-ignore lint/suspicious/noExplicitAny: the changed code may have any state and commands.
+  extends TimeTravel<AggregateDefinition<any, any, any>> {
   /** The state, folded from the stream, and the stream's version. */
   load(id: string, options?: LoadOptions): Promise<Loaded<S>>
   /** Runs a command by name: loads, decides, appends, and does it again on a conflict. */
@@ -54,7 +58,8 @@ export interface AggregateRepository<S, C, E extends EventInput> {
 export type EventsOfClass<A> = A extends Aggregate<infer E> ? E : EventInput
 
 /** Loads and commands the instances of one class. */
-export interface ClassRepository<A extends Aggregate> {
+export interface ClassRepository<A extends Aggregate>
+  extends TimeTravel<AggregateClass<Aggregate>> {
   /** The instance, its events applied. What is recorded outside of a command is not stored. */
   load(id: string, options?: LoadOptions): Promise<A>
   /** Calls a method on a fresh instance and appends what it recorded. */
@@ -91,10 +96,12 @@ interface Skin {
   readonly collect: (
     decide: Decide,
   ) => (state: unknown, context: CommandContext) => Promise<Decided>
+  /** The definition behind changed code. Throws DefinitionError. */
+  readonly definitionOf: (changed: unknown) => Skin['definition']
   readonly present: (id: string, stream: string, loaded: Loaded<unknown>, now: Date) => unknown
 }
 
-interface ErasedRepository {
+interface ErasedRepository extends TimeTravel<unknown> {
   load(id: string, options?: LoadOptions): Promise<unknown>
   execute(
     id: string,
@@ -154,6 +161,14 @@ function repositoryOf(
     execute: (id, name, input, options = {}) => named(id, name, input, options, false),
     create: (id, name, input, options = {}) => named(id, name, input, options, true),
     handle: (id, decide, options = {}) => run(id, decide, options, false),
+    diff: (id, from, to = {}, options = {}) =>
+      diffPoints(access, definition, streamOf(definition, id), { from, to }, options),
+    history: (id, path, options = {}) =>
+      valueHistory(access, definition, streamOf(definition, id), path, options),
+    compare: async (id, changed, options = {}) => {
+      const definitions = { own: definition, changed: skin.definitionOf(changed) }
+      return compareCode(access, definitions, streamOf(definition, id), options)
+    },
     at: (id) =>
       new Proxy(Object.freeze({}), {
         get: (_target, name) =>
@@ -163,6 +178,13 @@ function repositoryOf(
             : undefined,
       }),
   }
+}
+
+function checkedDefinition(definition: unknown): Skin['definition'] {
+  if ((definition as { readonly kind?: unknown } | null)?.kind === 'aggregate') {
+    return definition as Skin['definition']
+  }
+  throw new DefinitionError('compare takes what defineAggregate returns')
 }
 
 /** The repository of an aggregate made by `defineAggregate`. */
@@ -183,6 +205,7 @@ export function aggregateRepository<S, C, E extends EventInput>(
       if (output === undefined || output === null) return { events: [] }
       return { events: (Array.isArray(output) ? output : [output]) as readonly EventInput[] }
     },
+    definitionOf: checkedDefinition,
     present: (_id, _stream, loaded) => loaded,
   }) as unknown as AggregateRepository<S, C, E>
 }
@@ -207,6 +230,7 @@ export function classRepository<A extends Aggregate>(
         outputs: pending.map(({ output }) => output),
       }
     },
+    definitionOf: (changed) => definitionOfClass(changed) as unknown as Skin['definition'],
     present: (id, stream, { state, version }, now) => {
       bindAggregate(state as Aggregate, { id, stream, version, now, commandId: undefined })
       return state

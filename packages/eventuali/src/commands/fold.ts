@@ -3,6 +3,7 @@ import {
   type EventInput,
   evolveOne,
   InvalidArgumentError,
+  type RecordedEvent,
   StreamTruncatedError,
   systemEventTypes,
 } from '../model/index.ts'
@@ -21,6 +22,8 @@ export interface LoadOptions extends CallOptions {
   readonly version?: number | undefined
   /** The state at this moment, inclusive. */
   readonly at?: Date | undefined
+  /** The state when the log went up to this position, inclusive. */
+  readonly position?: number | undefined
   /** Which of an event's two times `at` goes by; the event's own when left out. */
   readonly by?: 'time' | 'recordedAt' | undefined
 }
@@ -36,9 +39,9 @@ function momentOf(options: LoadOptions): MomentQuery | undefined {
   return { at: moment, by }
 }
 
-function checkedVersion(version: number | undefined): number | undefined {
-  if (version === undefined || (Number.isSafeInteger(version) && version >= 0)) return version
-  throw new InvalidArgumentError('version', 'is not a whole number from 0 on')
+function checkedCount(name: string, count: number | undefined): number | undefined {
+  if (count === undefined || (Number.isSafeInteger(count) && count >= 0)) return count
+  throw new InvalidArgumentError(name, 'is not a whole number from 0 on')
 }
 
 async function assertWhole(
@@ -53,6 +56,42 @@ async function assertWhole(
 }
 
 /**
+ * Pages of the stored events that a state needs, from the first version on. Throws
+ * StreamTruncatedError when some of them were removed.
+ */
+export async function* neededPages(
+  access: StreamAccess,
+  stream: string,
+  options: LoadOptions,
+): AsyncGenerator<readonly RecordedEvent[], void, void> {
+  const to = checkedCount('version', options.version)
+  const position = checkedCount('position', options.position)
+  const asOf = momentOf(options)
+  if (to === 0) return
+  let isEmpty = true
+  const query = { stream, from: 1, to, direction: 'forward', asOf } as const
+  for await (const page of access.readStream(query, options)) {
+    const [first] = page
+    // A deletion's tombstone stands in for all that went before it.
+    if (isEmpty && first?.version !== 1 && first?.type !== systemEventTypes.deleted) {
+      await assertWhole(access, stream, options)
+    }
+    const last = page.at(-1)
+    if (position !== undefined && last !== undefined && last.position > position) {
+      const known = page.filter((event) => event.position <= position)
+      if (known.length === 0) break
+      yield known
+      return
+    }
+    isEmpty = false
+    yield page
+  }
+  // Nothing up to there: it may have been removed.
+  const isBounded = to !== undefined || position !== undefined || asOf !== undefined
+  if (isEmpty && isBounded) await assertWhole(access, stream, options)
+}
+
+/**
  * Folds a stream from its first version. A deleted stream gives the initial state at its version,
  * a recreated one is folded from after its deletion. Throws StreamTruncatedError when events that
  * the state needs were removed, UnknownEventTypeError for a type without a handler.
@@ -63,26 +102,13 @@ export async function foldStream<S>(
   stream: string,
   options: LoadOptions = {},
 ): Promise<Loaded<S>> {
-  const to = checkedVersion(options.version)
-  const asOf = momentOf(options)
   let state = definition.initial()
   let version = 0
-  if (to === 0) return { state, version }
-  const query = { stream, from: 1, to, direction: 'forward', asOf } as const
-  for await (const page of access.readStream(query, options)) {
-    const [first] = page
-    // A deletion's tombstone stands in for all that went before it.
-    if (version === 0 && first?.version !== 1 && first?.type !== systemEventTypes.deleted) {
-      await assertWhole(access, stream, options)
-    }
+  for await (const page of neededPages(access, stream, options)) {
     for (const event of definition.registry.upcast(page)) {
       state = evolveOne(definition, state, event)
     }
     version = page.at(-1)?.version ?? version
-  }
-  // Nothing up to there: it may have been removed.
-  if (version === 0 && (to !== undefined || asOf !== undefined)) {
-    await assertWhole(access, stream, options)
   }
   return { state, version }
 }

@@ -41,3 +41,4 @@ export {
   type UnknownTypes,
   unknownTypesDefault,
 } from './runtime.ts'
+export type { StateDiff, StreamPoint, TimeTravel, ValueChange, WhatIf } from './time-travel.ts'

@@ -185,6 +185,13 @@ export {
   type,
   validate,
 } from './standard-schema.ts'
+export {
+  diffStates,
+  isSameState,
+  pointerOf,
+  type StateChange,
+  valueAt,
+} from './state-diff.ts'
 export type { StreamInfo, StreamState } from './stream.ts'
 export {
   DeadLetterError,
