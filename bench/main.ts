@@ -12,6 +12,7 @@ import { postgresBench } from './postgres-cases.ts'
 import { postgresProjection, sqliteProjection } from './projection-cases.ts'
 import { type FactBench, postgresReadSide, sqliteReadSide } from './read-side-cases.ts'
 import { type Fact, factsText, machineText, type RunResult, tableText } from './report.ts'
+import { snapshotCases, snapshotFacts } from './snapshot-cases.ts'
 import { sqliteCases, sqliteVersions } from './sqlite-cases.ts'
 import { sqliteCostCases } from './store-cases.ts'
 import { upcastCase } from './upcast-case.ts'
@@ -71,6 +72,7 @@ const sqlite = [
   ...sqliteSide.cases,
   sqliteProjection(folder, baseCount),
   upcastCase(folder, values.quick),
+  ...snapshotCases(folder, values.quick),
 ]
 const emmett =
   values.emmett === undefined
@@ -99,7 +101,7 @@ async function runFacts(benches: readonly FactBench[]): Promise<void> {
 async function measure(): Promise<RunResult> {
   const firstFlushRate = flushRate(folder, probeMs)
   await runAll(sqlite)
-  await runFacts([...sqliteSide.facts, codecs])
+  await runFacts([...sqliteSide.facts, codecs, snapshotFacts()])
   if (matches(importName)) {
     const imported = await importBench(folder, values.quick ? 1 : rounds, values.quick)
     done.push(imported.result)

@@ -111,6 +111,7 @@ export {
   reject,
   replacedBy,
   SchemaTooNewError,
+  type SnapshotRules,
   SqliteUnsafeError,
   type StateChange,
   StorageBusyError,
@@ -225,6 +226,13 @@ export {
   type Where,
   withInlineProjections,
 } from './projections/index.ts'
+export {
+  type SnapshotInfo,
+  type SnapshotOptions,
+  type SnapshotReport,
+  type SnapshotStats,
+  Snapshots,
+} from './snapshots/index.ts'
 export {
   type BoundedCall,
   EventSequence,

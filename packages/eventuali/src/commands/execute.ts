@@ -77,7 +77,7 @@ async function decideAndAppend(
   const { commandId } = options
   const loaded: Loaded<unknown> = run.isCreation
     ? { state: definition.initial(), version: 0 }
-    : await foldStream(access, definition, stream, call)
+    : await foldStream(access, definition, stream, call, runtime.snapshots)
   const { state, version } = loaded
   const expected = run.isCreation ? 0 : (options.expectedVersion ?? version)
   // Deciding on a state that the caller has not seen could refuse for the wrong reason.

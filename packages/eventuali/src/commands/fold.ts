@@ -7,7 +7,14 @@ import {
   StreamTruncatedError,
   systemEventTypes,
 } from '../model/index.ts'
-import type { CallOptions, MomentQuery, StreamAccess } from '../ports/index.ts'
+import type {
+  AnyAggregate,
+  CallOptions,
+  FoundSnapshot,
+  MomentQuery,
+  SnapshotSource,
+  StreamAccess,
+} from '../ports/index.ts'
 
 /** A state and the version of the stream it was folded from. */
 export interface Loaded<S> {
@@ -42,6 +49,12 @@ function momentOf(options: LoadOptions): MomentQuery | undefined {
 function checkedCount(name: string, count: number | undefined): number | undefined {
   if (count === undefined || (Number.isSafeInteger(count) && count >= 0)) return count
   throw new InvalidArgumentError(name, 'is not a whole number from 0 on')
+}
+
+function checkedBounds(options: LoadOptions): LoadOptions {
+  checkedCount('version', options.version)
+  checkedCount('position', options.position)
+  return options
 }
 
 async function assertWhole(
@@ -91,24 +104,125 @@ export async function* neededPages(
   if (isEmpty && isBounded) await assertWhole(access, stream, options)
 }
 
+/** Where a fold begins, and how far it has come. */
+interface Progress {
+  state: unknown
+  version: number
+  position: number
+  eventCount: number
+  byteCount: number
+}
+
+/** The stored events after a kept state; undefined when the stream has another history. */
+async function* pagesAfter(
+  access: StreamAccess,
+  stream: string,
+  { version, position }: FoundSnapshot,
+  options: LoadOptions,
+): AsyncGenerator<readonly RecordedEvent[] | undefined, void, void> {
+  // From the event that the state was kept at, which proves that they belong together.
+  const query = { stream, from: version, to: options.version, direction: 'forward' } as const
+  const mostPosition = options.position ?? Number.POSITIVE_INFINITY
+  let isProven = false
+  for await (const page of access.readStream(query, options)) {
+    const [first] = page
+    if (!isProven && first?.version === version) {
+      if (first.position !== position) return yield undefined
+    } else if (!isProven && !(await isCutAt(access, stream, version, options))) {
+      return yield undefined
+    }
+    isProven = true
+    const known = page.filter((event) => event.version > version && event.position <= mostPosition)
+    if (known.length > 0) yield known
+    if ((page.at(-1)?.position ?? 0) > mostPosition) return
+  }
+  if (!isProven && !(await isCutAt(access, stream, version, options))) yield undefined
+}
+
+/** Whether the event of this version was removed and the one behind it was not. */
+async function isCutAt(
+  access: StreamAccess,
+  stream: string,
+  version: number,
+  options: LoadOptions,
+): Promise<boolean> {
+  const info = await access.stream(stream, options)
+  if (info === undefined || info.version < version) return false
+  return info.firstVersion === version + 1
+}
+
+async function foldFrom(
+  access: StreamAccess,
+  definition: AnyAggregate,
+  stream: string,
+  options: LoadOptions,
+  snapshots: SnapshotSource | undefined,
+  found: FoundSnapshot | undefined,
+): Promise<Progress | undefined> {
+  const begin = found ?? { state: definition.initial(), version: 0, position: 0 }
+  const { state, version, position } = begin
+  const progress: Progress = { state, version, position, eventCount: 0, byteCount: 0 }
+  const pages =
+    found === undefined
+      ? neededPages(access, stream, options)
+      : pagesAfter(access, stream, found, options)
+  for await (const page of pages) {
+    if (page === undefined) return undefined
+    for (const event of definition.registry.upcast(page)) {
+      progress.state = evolveOne(definition, progress.state, event)
+    }
+    const last = page.at(-1)
+    progress.version = last?.version ?? progress.version
+    progress.position = last?.position ?? progress.position
+    progress.eventCount += page.length
+    if (snapshots?.countsBytes !== true) continue
+    for (const { data } of page) progress.byteCount += JSON.stringify(data).length
+  }
+  return progress
+}
+
+/** Folds with the help of a kept state, where there is one, and tells of it. */
+async function foldKept(
+  access: StreamAccess,
+  definition: AnyAggregate,
+  stream: string,
+  options: LoadOptions,
+  snapshots: SnapshotSource,
+): Promise<Progress> {
+  const startedMs = snapshots.clock.monotonic()
+  const found = await snapshots.find(access, definition, stream, options, options)
+  let progress = await foldFrom(access, definition, stream, options, snapshots, found)
+  const from = progress === undefined ? undefined : found
+  if (progress === undefined) {
+    snapshots.foreign(stream)
+    progress = await foldFrom(access, definition, stream, options, snapshots, undefined)
+  }
+  const whole = progress as Progress
+  if (options.version === undefined && options.position === undefined) {
+    const elapsedMs = snapshots.clock.monotonic() - startedMs
+    snapshots.loaded(definition, stream, { ...whole, elapsedMs, from })
+  }
+  return whole
+}
+
 /**
- * Folds a stream from its first version. A deleted stream gives the initial state at its version,
- * a recreated one is folded from after its deletion. Throws StreamTruncatedError when events that
- * the state needs were removed, UnknownEventTypeError for a type without a handler.
+ * Folds a stream from its first version, or from a kept state. A deleted stream gives the initial
+ * state at its version, a recreated one is folded from after its deletion. Throws
+ * StreamTruncatedError when events that the state needs were removed, UnknownEventTypeError for a
+ * type without a handler.
  */
 export async function foldStream<S>(
   access: StreamAccess,
   definition: AggregateDefinition<S, unknown, EventInput>,
   stream: string,
   options: LoadOptions = {},
+  snapshots?: SnapshotSource,
 ): Promise<Loaded<S>> {
-  let state = definition.initial()
-  let version = 0
-  for await (const page of neededPages(access, stream, options)) {
-    for (const event of definition.registry.upcast(page)) {
-      state = evolveOne(definition, state, event)
-    }
-    version = page.at(-1)?.version ?? version
-  }
-  return { state, version }
+  const erased = definition as unknown as AnyAggregate
+  // A moment looks at the times of all events, which a kept state does not have.
+  const { state, version } =
+    snapshots === undefined || options.at !== undefined
+      ? ((await foldFrom(access, erased, stream, options, undefined, undefined)) as Progress)
+      : await foldKept(access, erased, stream, checkedBounds(options), snapshots)
+  return { state: state as S, version }
 }

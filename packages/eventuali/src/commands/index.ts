@@ -28,7 +28,7 @@ export {
   type DecisionAccess,
   runDecision,
 } from './decisions.ts'
-export type { Loaded, LoadOptions } from './fold.ts'
+export { foldStream, type Loaded, type LoadOptions } from './fold.ts'
 export {
   type PreparedEvents,
   type PrepareOptions,

@@ -7,7 +7,7 @@ import {
   sleep,
 } from '../kernel/index.ts'
 import { type EventRegistry, OperationTimeoutError } from '../model/index.ts'
-import type { CallOptions } from '../ports/index.ts'
+import type { CallOptions, SnapshotSource } from '../ports/index.ts'
 
 /** What happens to an event whose type no definition knows. */
 export type UnknownTypes = 'allow' | 'refuse'
@@ -21,6 +21,8 @@ export interface CommandRuntime {
   readonly unknown: UnknownTypes
   /** How often a conflict makes a command run again. */
   readonly retry: RetryPolicy
+  /** Kept states, where the store keeps any. */
+  readonly snapshots?: SnapshotSource | undefined
 }
 
 /**

@@ -4,6 +4,7 @@ import { DefinitionError, InvalidArgumentError, UnknownEventTypeError } from './
 import type { EventInput, RecordedEvent } from './event.ts'
 import { type EventCreators, type OutputOf, validateData } from './event-definitions.ts'
 import { type EventRegistry, eventRegistry } from './event-registry.ts'
+import type { SnapshotRules } from './snapshot-rules.ts'
 
 /**
  * What an `on<Event>` handler sees: an event as it is known before it is stored. A freshly
@@ -163,6 +164,8 @@ export interface AggregateClass<A extends Aggregate<E>, E extends EventInput = E
   readonly events: EventCreators
   /** What happens to stored events of types that `events` does not define; refused otherwise. */
   readonly unknownEvents?: UnknownEvents
+  /** Instances are kept only where it says how: private fields are beyond the library's reach. */
+  readonly snapshot?: Required<Pick<SnapshotRules<A>, 'encode' | 'decode'>> & SnapshotRules<A>
 }
 
 type HandlerName = `on${Capitalize<string>}`
@@ -255,6 +258,8 @@ export function definitionOfClass(aggregateClass: unknown): ClassDefinition {
     evolve,
     commands: undefined,
     unknownEvents: made.unknownEvents,
+    snapshot: made.snapshot ?? false,
+    source: made,
     commandOf: (name) => {
       if (name === 'constructor' || names.has(name)) return undefined
       const method = methodOf(made.prototype, name)

@@ -3,6 +3,7 @@ import { type EventInput, isSystemType, type RecordedEvent, systemEventTypes } f
 import type { EventCreators, EventsOf, RecordedFrom } from './event-definitions.ts'
 import { type EventRegistry, eventRegistry } from './event-registry.ts'
 import { assertEventId, assertStreamName } from './names.ts'
+import type { SnapshotRules } from './snapshot-rules.ts'
 
 /** What a command may know besides the state and its input. */
 export interface CommandContext {
@@ -62,6 +63,10 @@ export interface AggregateDefinition<S, C, E extends EventInput> {
   readonly commands: C
   /** What happens to stored events of types that it does not define; `refuse` when left out. */
   readonly unknownEvents?: UnknownEvents | undefined
+  /** How its states are kept where the store keeps any; `false`: never. */
+  readonly snapshot?: SnapshotRules<S> | false | undefined
+  /** The class whose methods are its handlers, if there is one. */
+  readonly source?: unknown
 }
 
 /** The name, when streams may begin with it; throws DefinitionError otherwise. */
@@ -123,6 +128,8 @@ export function defineAggregate<
     readonly commands: C
     /** `skip` leaves out stored events of types that `events` does not define. */
     readonly unknownEvents?: UnknownEvents
+    /** How states are kept, where the store was opened with `snapshots`; `false`: never. */
+    readonly snapshot?: SnapshotRules<NoInfer<S>> | false
   },
 ): AggregateDefinition<S, C, EventsOf<T>> {
   const registry = eventRegistry(parts.events)
@@ -139,6 +146,7 @@ export function defineAggregate<
     evolve: parts.evolve,
     commands: parts.commands,
     unknownEvents: parts.unknownEvents,
+    snapshot: parts.snapshot,
   }
 }
 

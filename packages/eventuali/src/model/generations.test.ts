@@ -117,15 +117,13 @@ function subscribed(store: Store<never>) {
     return (event: RecordedEvent) => void taken.push(event)
   }
   const category = 'customer'
+  const batches = take('batches')
   const subscriptions = [
     store.subscribe({ category }, take('live')),
     store.subscribe({ type: 'Renamed' }, take('names')),
     store.subscribe({ name: 'durable', category }, take('durable')),
     store.subscribe({ name: 'names', types: ['Renamed'] }, take('durableNames')),
-    store.subscribe(
-      { name: 'batches', category },
-      { batch: (events) => events.map(take('batches')) },
-    ),
+    store.subscribe({ name: 'batches', category }, { batch: (all) => all.forEach(batches) }),
   ]
   const group = take('group')
   const by = {
@@ -136,6 +134,17 @@ function subscribed(store: Store<never>) {
     store.subscribe({ name: 'group', category, group: { partitions: 4, by } }, group),
   )
   return { delivered, subscriptions }
+}
+
+/** From the events, and from a kept state. */
+async function loadedTwice(store: Store<never>, id: string) {
+  const customers = store.aggregate(CustomerAggregate)
+  const first = await customers.load(id)
+  await store.snapshots.settled()
+  expect(await customers.load(id)).toEqual(first)
+  await store.snapshots.settled()
+  expect(await customers.load(id)).toEqual(first)
+  return first
 }
 
 /** Everything that a program of today can see of a log. */
@@ -164,9 +173,7 @@ async function seenIn(store: Store<never>): Promise<unknown> {
   await until(() => messages.length >= names.length)
   const states: unknown[] = []
   for (const stream of streams) {
-    const { state } = await store
-      .aggregate(CustomerAggregate)
-      .load(stream.slice('customer-'.length))
+    const { state } = await loadedTwice(store, stream.slice('customer-'.length))
     const followed = await Promise.all(
       followers.map(async ({ name }) => (await store.processes.get(name, stream))?.state),
     )
@@ -224,6 +231,7 @@ async function storeOf(
     events: [customerEvents],
     projections: [current, renamings, inline],
     processes: followers,
+    snapshots: { every: 1, checkRate: 1 },
   })
   cleanups.push(() => store.close())
   return store as unknown as Store<never>

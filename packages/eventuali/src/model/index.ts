@@ -27,7 +27,7 @@ export {
   type PendingEvent,
   takePending,
 } from './aggregate-class.ts'
-export { codecOf, type EncodingName, expandedBytes } from './body.ts'
+export { codecName, codecOf, type EncodingName, expandedBytes, textOfData } from './body.ts'
 export { type BodyEncoder, bodyEncoder, type CodecOptions } from './body-encoder.ts'
 export {
   assertJson,
@@ -175,6 +175,7 @@ export { ProjectionMissingError, RecordConflictError } from './read-side-errors.
 export { Recoding } from './recode.ts'
 export { reject } from './reject.ts'
 export { ReplayTargetError } from './replay-errors.ts'
+export type { SnapshotRules } from './snapshot-rules.ts'
 export {
   type EventSchema,
   isStandardSchema,

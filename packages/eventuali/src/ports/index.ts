@@ -46,3 +46,4 @@ export type {
   RecordReads,
   StoredRecord,
 } from './records.ts'
+export type { AnyAggregate, FoundSnapshot, LoadedState, SnapshotSource } from './snapshots.ts'

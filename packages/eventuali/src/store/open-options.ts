@@ -2,6 +2,7 @@ import type { Clock, IdSource, Random } from '../kernel/index.ts'
 import type { CodecOptions } from '../model/index.ts'
 import type { CommandTarget, ProcessDefinition } from '../processes/index.ts'
 import type { AnyProjection } from '../projections/index.ts'
+import type { SnapshotOptions } from '../snapshots/index.ts'
 
 /** Settings of `openStore`. Most stores need none of them. */
 export interface OpenStoreSettings {
@@ -29,6 +30,8 @@ export interface OpenStoreSettings {
    * stay as they are, and every store reads all of them, whatever is set here.
    */
   readonly codec?: CodecOptions | undefined
+  /** Keeps states of aggregates, so that long streams load fast. Nothing is kept when left out. */
+  readonly snapshots?: SnapshotOptions | undefined
   /** Milliseconds after which a call that has no `timeoutMs` of its own gives up; 30,000. */
   readonly timeoutMs?: number | undefined
   /** Tries after a conflict, for commands and decisions; 32. */

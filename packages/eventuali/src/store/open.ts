@@ -1,6 +1,7 @@
 import {
   type CommandRuntime,
   defaultRetryPolicy,
+  foldStream,
   type UnknownTypes,
   unknownTypesDefault,
 } from '../commands/index.ts'
@@ -13,6 +14,7 @@ import {
 } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
 import { withInlineProjections } from '../projections/index.ts'
+import { Snapshots } from '../snapshots/index.ts'
 import { openAdapter } from './adapters.ts'
 import { guardNesting } from './nesting.ts'
 import type { OpenStoreSettings } from './open-options.ts'
@@ -85,10 +87,17 @@ export async function openStore(
   try {
     const { projections = [], processes = [], scheduleTargets = [], leaseTtlMs } = options
     const port = guardNesting(withInlineProjections(adapter, projections, { clock }))
-    const readSide = new ReadSide(port, runtime, {
+    // Beside whatever transaction a load may be part of: so not through the guard against nesting.
+    const snapshots =
+      options.snapshots &&
+      new Snapshots(adapter, runtime, options.snapshots, (definition, stream, version) =>
+        foldStream(adapter, definition, stream, { version, timeoutMs }),
+      )
+    const keeping: CommandRuntime = { ...runtime, snapshots }
+    const readSide = new ReadSide(port, keeping, {
       ...{ projections, processes, scheduleTargets, leaseTtlMs, timeoutMs },
     })
-    return new Store(port, runtime, readSide, timeoutMs)
+    return new Store(port, keeping, readSide, timeoutMs)
   } catch (error) {
     if (typeof place === 'string') await adapter.close()
     throw error

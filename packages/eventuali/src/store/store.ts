@@ -16,6 +16,7 @@ import {
   type Aggregate,
   type AggregateClass,
   type AggregateDefinition,
+  CapabilityError,
   type Decision,
   type EventInput,
   InvalidArgumentError,
@@ -44,6 +45,7 @@ import {
   type ProjectionDefinition,
   type Projections,
 } from '../projections/index.ts'
+import { Snapshots } from '../snapshots/index.ts'
 import {
   type BatchHandler,
   type Consumer,
@@ -251,6 +253,13 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     return this.#readSide.processes
   }
 
+  /** The kept states of aggregates. Throws CapabilityError unless opened with `snapshots`. */
+  get snapshots(): Snapshots {
+    const { snapshots } = this.#runtime
+    if (snapshots instanceof Snapshots) return snapshots
+    throw new CapabilityError(this.adapter, 'snapshots', 'open the store with { snapshots: {} }')
+  }
+
   /** What happens at a time: events and commands, once or again and again. */
   get schedules(): Schedules {
     return this.#readSide.processes.schedules
@@ -376,6 +385,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   async #close(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.stop()))
     await this.#readSide.stop()
+    if (this.#runtime.snapshots instanceof Snapshots) await this.#runtime.snapshots.stop()
     await this.port.close()
   }
 

@@ -95,6 +95,7 @@ export class Transaction<E extends EventInput = EventInput> {
   aggregate<A extends Aggregate>(aggregateClass: AggregateClass<A>): ClassRepository<A>
   aggregate(definition: unknown): unknown {
     const retry = { ...this.#runtime.retry, retryCountMax: 0 }
-    return repositoryFor(this.#access, { ...this.#runtime, retry }, definition)
+    const snapshots = this.#runtime.snapshots?.readOnly
+    return repositoryFor(this.#access, { ...this.#runtime, retry, snapshots }, definition)
   }
 }

@@ -1,0 +1,54 @@
+import type { Clock } from '../kernel/index.ts'
+import type { AggregateDefinition, EventInput } from '../model/index.ts'
+import type { CallOptions } from './call-options.ts'
+import type { StreamAccess } from './event-store.ts'
+
+/** An aggregate, whatever its state. */
+export type AnyAggregate = AggregateDefinition<unknown, unknown, EventInput>
+
+/** A state that was kept. */
+export interface FoundSnapshot {
+  readonly state: unknown
+  /** The stream's version that it was folded up to, and the position of that event. */
+  readonly version: number
+  readonly position: number
+  /** Milliseconds since the epoch. */
+  readonly takenAt: number
+}
+
+/** What a load has gone through. */
+export interface LoadedState {
+  readonly state: unknown
+  readonly version: number
+  readonly position: number
+  /** Stored events that were folded, and the bytes of their data where somebody wants to know. */
+  readonly eventCount: number
+  readonly byteCount: number
+  readonly elapsedMs: number
+  readonly from: FoundSnapshot | undefined
+}
+
+/**
+ * Kept states, for whoever folds streams. Law: what `find` gives is what a fold of the stream up to
+ * that version gives; when in doubt it gives nothing. It may be asked at any time and costs one
+ * read; `loaded` costs no read and never throws.
+ */
+export interface SnapshotSource {
+  readonly clock: Clock
+  /** Whether `byteCount` is wanted. */
+  readonly countsBytes: boolean
+  /** The same, for reads only: of a state that may never be committed nothing is kept. */
+  readonly readOnly: SnapshotSource
+  /** The newest state up to the bounds (inclusive), or undefined. */
+  find(
+    access: StreamAccess,
+    definition: AnyAggregate,
+    stream: string,
+    bounds: { readonly version?: number | undefined; readonly position?: number | undefined },
+    options?: CallOptions,
+  ): Promise<FoundSnapshot | undefined>
+  /** Told of a load of the newest state. */
+  loaded(definition: AnyAggregate, stream: string, load: LoadedState): void
+  /** Told of a state that is of another history than the stream's. */
+  foreign(stream: string): void
+}
