@@ -95,11 +95,20 @@ export class Snapshots implements SnapshotSource {
   readonly #policy: SnapshotPolicy
   readonly #encoder: BodyEncoder | undefined
   readonly #refold: Refold
-  readonly #trusts = new Map<AnyAggregate, Trust>()
+  // Some programs define an aggregate for each request: what is known of it goes with it.
+  readonly #trusts = new WeakMap<AnyAggregate, Trust>()
   readonly #waiting = new Map<string, () => Promise<void>>()
   #working: Promise<void> | undefined
   #closed = false
-  readonly #counts = { used: 0, missed: 0, taken: 0, damaged: 0, refused: 0, checked: 0 }
+  readonly #counts = {
+    used: 0,
+    missed: 0,
+    taken: 0,
+    damaged: 0,
+    refused: 0,
+    checked: 0,
+    retired: 0,
+  }
   #problem: unknown
 
   /** @internal Use `openStore(url, { snapshots })`. Throws InvalidArgumentError. */
@@ -130,10 +139,7 @@ export class Snapshots implements SnapshotSource {
 
   /** What has happened in this program since the store was opened. */
   get stats(): SnapshotStats {
-    const trusts = [...this.#trusts.values()]
-    const retired = trusts.reduce((sum, { retiredCount }) => sum + retiredCount, 0)
-    const problem = this.#problem ?? trusts.find((trust) => trust.problem)?.problem
-    return { ...this.#counts, retired, problem }
+    return { ...this.#counts, problem: this.#problem }
   }
 
   /** @internal */
@@ -260,7 +266,15 @@ export class Snapshots implements SnapshotSource {
   #trustOf(definition: AnyAggregate): Trust {
     const known = this.#trusts.get(definition)
     if (known !== undefined) return known
-    const trust = new Trust(definition, this.#port, this.#refold, () => this.clock.now())
+    const trust = new Trust(definition, {
+      port: this.#port,
+      refold: this.#refold,
+      now: () => this.clock.now(),
+      onProblem: (problem, isRetired) => {
+        this.#problem = problem
+        if (isRetired) this.#counts.retired++
+      },
+    })
     this.#trusts.set(definition, trust)
     return trust
   }

@@ -80,6 +80,15 @@ export async function checkEntry(
   }
 }
 
+/** What trust is founded on. */
+export interface TrustParts {
+  readonly port: EventStore
+  readonly refold: Refold
+  readonly now: () => number
+  /** Told why states are not used; `retired`: they will not be used by others either. */
+  readonly onProblem: (problem: unknown, retired: boolean) => void
+}
+
 /**
  * Whether the kept states of one definition may be used by this program. At first nothing is
  * known, and nothing is used; a probe in the background refolds the newest states of some streams
@@ -94,16 +103,15 @@ export class Trust {
   #fingerprint: string | undefined
   #again = Number.NEGATIVE_INFINITY
   #probing: Promise<void> | undefined
-  /** Why states are not used, when something is wrong. */
-  problem: unknown
-  retiredCount = 0
+  readonly #onProblem: TrustParts['onProblem']
 
-  constructor(definition: AnyAggregate, port: EventStore, refold: Refold, now: () => number) {
+  constructor(definition: AnyAggregate, parts: TrustParts) {
     this.definition = definition
     this.#base = fingerprintOf(definition)
-    this.#port = port
-    this.#refold = refold
-    this.#now = now
+    this.#port = parts.port
+    this.#refold = parts.refold
+    this.#now = parts.now
+    this.#onProblem = parts.onProblem
   }
 
   /** The fingerprint of states that may be used and written; undefined while there is none. */
@@ -118,7 +126,7 @@ export class Trust {
     if (this.#now() < this.#again) return Promise.resolve()
     this.#probing = this.#probe()
       .catch((error: unknown) => {
-        this.problem = error
+        this.#onProblem(error, false)
         this.#again = this.#now() + PROBE_AGAIN_MS
       })
       .finally(() => {
@@ -130,19 +138,20 @@ export class Trust {
   /** States of this fingerprint are not what the code makes of the events. */
   async retire(stream: string): Promise<void> {
     this.#fingerprint = undefined
-    this.problem = new Error(
+    const problem = new Error(
       `the kept state of ${JSON.stringify(stream)} is not what its events give`,
     )
     const { generation, revision, at } = await this.#retired()
     const since = this.#now() - at
     if (since < RETIRE_INTERVAL_MS) {
+      this.#onProblem(problem, false)
       this.#again = this.#now() + RETIRE_INTERVAL_MS - since
       return
     }
     const value = { generation: generation + 1, at: this.#now(), stream }
     const change = { kind: RETIRED, key: this.#key, expected: revision, value }
     await this.#port.transaction((tx) => tx.records.write([change]), { timeoutMs: TIMEOUT_MS })
-    this.retiredCount++
+    this.#onProblem(problem, true)
   }
 
   get #key(): string {
