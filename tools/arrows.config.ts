@@ -13,6 +13,7 @@ export const ranks: Readonly<Record<string, number>> = {
   model: 1,
   ports: 2,
   commands: 3,
+  schemas: 3,
   snapshots: 3,
   subscriptions: 3,
   security: 3,

@@ -1,10 +1,9 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable, Writable } from 'node:stream'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest'
-import { main } from './index.ts'
+import { run } from './run.test-support.ts'
 
 const folders: string[] = []
 let folder: string
@@ -17,38 +16,6 @@ beforeEach(() => {
 afterAll(() => {
   for (const made of folders) rmSync(made, { recursive: true, force: true })
 })
-
-class Sink extends Writable {
-  text = ''
-  isTTY = false
-  columns = 80
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk
-    done()
-  }
-}
-
-interface Ran {
-  code: number
-  out: string
-  err: string
-}
-
-async function run(
-  argv: readonly string[],
-  more: { stdin?: string; env?: Record<string, string>; terminal?: number } = {},
-): Promise<Ran> {
-  const stdout = new Sink()
-  const stderr = new Sink()
-  if (more.terminal !== undefined) {
-    stdout.isTTY = true
-    stderr.isTTY = true
-    stdout.columns = more.terminal
-  }
-  const stdin = Readable.from(more.stdin === undefined ? [] : [Buffer.from(more.stdin)])
-  const code = await main(argv, { stdin, stdout, stderr, env: more.env ?? {} })
-  return { code, out: stdout.text, err: stderr.text }
-}
 
 const lines = (count: number): string =>
   Array.from({ length: count }, (_, n) =>

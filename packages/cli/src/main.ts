@@ -14,6 +14,7 @@ import { type Io, OutputClosed } from './io.ts'
 import { queryCommand } from './query-command.ts'
 import { recodeCommand } from './recode-command.ts'
 import { debugText, errorText } from './report-error.ts'
+import { schemaCommand } from './schema-command.ts'
 import { Session } from './session.ts'
 import { streamsCommand } from './streams-command.ts'
 import { verifyCommand } from './verify-command.ts'
@@ -50,6 +51,7 @@ const commands = [
   appendCommand,
   verifyCommand,
   recodeCommand,
+  schemaCommand,
 ]
 
 function programFor(session: Session): Command {
@@ -57,9 +59,10 @@ function programFor(session: Session): Command {
     .description('Event sourcing for TypeScript: the command line')
     .option('--debug', 'show where an error comes from')
     .addHelpText('after', exitCodeHelp)
-  for (const make of commands) program.addCommand(make(session).addHelpText('after', exitCodeHelp))
+  for (const make of commands) program.addCommand(make(session))
   const { stdout, stderr } = session.io
-  for (const command of [program, ...program.commands]) {
+  for (const command of allOf(program)) {
+    if (command !== program) command.addHelpText('after', exitCodeHelp)
     command
       .exitOverride()
       .showHelpAfterError(`Run "${fullName(command)} --help" for what it takes.`)
@@ -74,6 +77,11 @@ function programFor(session: Session): Command {
       })
   }
   return program
+}
+
+/** A command with the commands below it. */
+function allOf(command: Command): readonly Command[] {
+  return [command, ...command.commands.flatMap(allOf)]
 }
 
 function fullName(command: Command): string {

@@ -175,6 +175,7 @@ export { ProjectionMissingError, RecordConflictError } from './read-side-errors.
 export { Recoding } from './recode.ts'
 export { reject } from './reject.ts'
 export { ReplayTargetError } from './replay-errors.ts'
+export { SchemaIncompatibleError, type SchemaObjection } from './schema-errors.ts'
 export type { SnapshotRules } from './snapshot-rules.ts'
 export {
   type EventSchema,

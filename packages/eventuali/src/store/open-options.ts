@@ -2,6 +2,7 @@ import type { Clock, IdSource, Random } from '../kernel/index.ts'
 import type { CodecOptions } from '../model/index.ts'
 import type { CommandTarget, ProcessDefinition } from '../processes/index.ts'
 import type { AnyProjection } from '../projections/index.ts'
+import type { SchemaOptions } from '../schemas/index.ts'
 import type { SnapshotOptions } from '../snapshots/index.ts'
 
 /** Settings of `openStore`. Most stores need none of them. */
@@ -32,6 +33,12 @@ export interface OpenStoreSettings {
   readonly codec?: CodecOptions | undefined
   /** Keeps states of aggregates, so that long streams load fast. Nothing is kept when left out. */
   readonly snapshots?: SnapshotOptions | undefined
+  /**
+   * What happens with the schemas of `events` when the store opens: they are registered, and
+   * checked against those that are registered already when a `compatibility` is asked for.
+   * `false`: neither.
+   */
+  readonly schemas?: SchemaOptions | false | undefined
   /** Milliseconds after which a call that has no `timeoutMs` of its own gives up; 30,000. */
   readonly timeoutMs?: number | undefined
   /** Tries after a conflict, for commands and decisions; 32. */

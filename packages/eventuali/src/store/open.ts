@@ -14,6 +14,7 @@ import {
 } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
 import { withInlineProjections } from '../projections/index.ts'
+import { Schemas } from '../schemas/index.ts'
 import { Snapshots } from '../snapshots/index.ts'
 import { openAdapter } from './adapters.ts'
 import { guardNesting } from './nesting.ts'
@@ -44,7 +45,8 @@ export interface UntypedStoreOptions extends OpenStoreSettings {
  * the tables of a Postgres schema are made when they are not there. In the place of a url it takes
  * an adapter of your own, or a wrapped one: whatever keeps the laws of `eventuali/ports`.
  *
- * Throws StoreUrlError, DriverMissingError, ConnectionError, SchemaTooNewError, DefinitionError.
+ * Throws StoreUrlError, DriverMissingError, ConnectionError, SchemaTooNewError, DefinitionError,
+ * SchemaIncompatibleError.
  *
  * @example
  * ```ts
@@ -97,7 +99,9 @@ export async function openStore(
     const readSide = new ReadSide(port, keeping, {
       ...{ projections, processes, scheduleTargets, leaseTtlMs, timeoutMs },
     })
-    return new Store(port, keeping, readSide, timeoutMs)
+    const schemas = new Schemas(port, clock, timeoutMs)
+    if (options.schemas !== false) await schemas.enter(registry, options.schemas ?? {})
+    return new Store(port, keeping, readSide, schemas, timeoutMs)
   } catch (error) {
     if (typeof place === 'string') await adapter.close()
     throw error

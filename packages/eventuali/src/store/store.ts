@@ -45,6 +45,7 @@ import {
   type ProjectionDefinition,
   type Projections,
 } from '../projections/index.ts'
+import type { Schemas } from '../schemas/index.ts'
 import { Snapshots } from '../snapshots/index.ts'
 import {
   type BatchHandler,
@@ -102,6 +103,8 @@ const TRANSACTION_TIMEOUT_MS = 30_000
 export class Store<E extends EventInput = EventInput> implements AsyncDisposable {
   /** The port underneath, for programs that build on it. */
   readonly port: EventStore
+  /** The types and versions of events that this store has seen, and whether code reads them. */
+  readonly schemas: Schemas
   readonly #runtime: CommandRuntime
   readonly #readSide: ReadSide
   readonly #timeoutMs: number
@@ -109,8 +112,15 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   #closing: Promise<void> | undefined
 
   /** @internal Use `openStore`. */
-  constructor(port: EventStore, runtime: CommandRuntime, readSide: ReadSide, timeoutMs: number) {
+  constructor(
+    port: EventStore,
+    runtime: CommandRuntime,
+    readSide: ReadSide,
+    schemas: Schemas,
+    timeoutMs: number,
+  ) {
     this.port = port
+    this.schemas = schemas
     this.#runtime = runtime
     this.#readSide = readSide
     this.#timeoutMs = timeoutMs
