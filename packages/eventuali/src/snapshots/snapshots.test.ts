@@ -6,7 +6,17 @@ import { Aggregate, type AppliedOf, type CodecOptions, defineAggregate } from '.
 import { openStore } from '../store/index.ts'
 import { entryOf, worthKeeping } from './entry.ts'
 import type { SnapshotOptions } from './index.ts'
-import { added, events, memory, program, Sums, stores, warm } from './programs.test-support.ts'
+import {
+  added,
+  events,
+  evolve,
+  memory,
+  parts,
+  program,
+  Sums,
+  stores,
+  warm,
+} from './programs.test-support.ts'
 
 const seed = Number(process.env.EVENTUALI_SEED ?? Date.now() % 2 ** 31)
 
@@ -107,6 +117,31 @@ describeStores('kept states', ({ open }) => {
     expect(await store.snapshots.drop()).toBeGreaterThan(0)
     expect(await store.snapshots.list('sums-1')).toEqual([])
     expect(await sums.load('1')).toEqual(loaded)
+  })
+
+  test('are taken on demand, whatever the rules say', async () => {
+    const port = await open()
+    const store = await program(port, { every: 1000, streams: (stream) => stream !== 'sums-2' })
+    for (let n = 1; n <= 9; n++) await store.append('sums-1', added(n))
+    const taken = await store.snapshots.take(Sums, '1')
+    expect(taken).toMatchObject({ stream: 'sums-1', version: 9, codec: 'json' })
+    expect(await store.snapshots.take(Sums, '1')).toEqual(taken)
+    expect(await store.snapshots.list('sums-1')).toHaveLength(1)
+    await store.append('sums-1', added(10))
+    expect(await store.snapshots.take(Sums, '1')).toMatchObject({ version: 10 })
+    expect(store.snapshots.stats).toMatchObject({ taken: 2 })
+    expect((await store.aggregate(Sums).load('1')).state).toEqual({ a: 55 })
+    expect(await store.snapshots.verify(Sums)).toMatchObject({ same: 1, wrong: [] })
+    // Nothing to keep: no events, and an aggregate that keeps none.
+    expect(await store.snapshots.take(Sums, '3')).toBeUndefined()
+    const never = defineAggregate('sums', { ...parts, evolve, snapshot: false })
+    expect(await store.snapshots.take(never, '1')).toBeUndefined()
+    const dates = defineAggregate('sums', {
+      ...parts,
+      initial: () => new Date(0),
+      evolve: { Added: (state) => state, Cleared: (state) => state },
+    })
+    await expect(store.snapshots.take(dates, '1')).rejects.toMatchObject({ code: 'DATA_NOT_JSON' })
   })
 
   test('serve a load whose events were removed', async () => {
@@ -327,6 +362,10 @@ describe('what is kept', () => {
       expect(await store.snapshots.list(`${name}-1`)).toHaveLength(name === 'basket' ? 1 : 0)
     }
     expect(store.snapshots.stats.used).toBeGreaterThan(0)
+    await store.append('basket-1', added(3))
+    expect(await store.snapshots.take(Basket, '1')).toMatchObject({ version: 3 })
+    expect(await store.snapshots.take(Silent, '1')).toBeUndefined()
+    expect(await store.snapshots.verify(Basket)).toMatchObject({ same: 1, wrong: [] })
   })
 
   test('is asked for only where states are kept', async () => {

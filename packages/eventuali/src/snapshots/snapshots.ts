@@ -1,5 +1,16 @@
 import type { Clock, Random } from '../kernel/index.ts'
-import { assertJson, type BodyEncoder, bodyEncoder } from '../model/index.ts'
+import {
+  type Aggregate,
+  type AggregateClass,
+  type AggregateDefinition,
+  assertJson,
+  type BodyEncoder,
+  bodyEncoder,
+  definitionOfClass,
+  type EventInput,
+  isAggregateClass,
+  streamOf,
+} from '../model/index.ts'
 import type {
   AnyAggregate,
   CallOptions,
@@ -24,10 +35,19 @@ import {
 import { policyOf, type SnapshotOptions, type SnapshotPolicy } from './options.ts'
 import { type Check, checkEntry, comesBack, decoded, encoded, type Refold, Trust } from './trust.ts'
 
+/** Loads a stream as every load does, with a source that says what is kept. */
+type Load = (definition: AnyAggregate, stream: string, source: SnapshotSource) => Promise<unknown>
+
 /** States that wait to be written, at most; more are left out until a later load. */
 const WAITING_COUNT_MAX = 1000
 const LIST_PAGE_COUNT = 500
 const BOUNDS = { timeoutMs: 30_000 }
+
+/** The definition behind what `defineAggregate` gave, or behind a class. */
+function definitionOf(aggregate: object): AnyAggregate {
+  const found = isAggregateClass(aggregate) ? definitionOfClass(aggregate) : aggregate
+  return found as AnyAggregate
+}
 
 /** What has happened in this program. */
 export interface SnapshotStats {
@@ -95,6 +115,7 @@ export class Snapshots implements SnapshotSource {
   readonly #policy: SnapshotPolicy
   readonly #encoder: BodyEncoder | undefined
   readonly #refold: Refold
+  readonly #load: Load
   // Some programs define an aggregate for each request: what is known of it goes with it.
   readonly #trusts = new WeakMap<AnyAggregate, Trust>()
   readonly #waiting = new Map<string, () => Promise<void>>()
@@ -116,14 +137,15 @@ export class Snapshots implements SnapshotSource {
     port: EventStore,
     runtime: { readonly clock: Clock; readonly random: Random },
     options: SnapshotOptions,
-    refold: Refold,
+    ways: { readonly refold: Refold; readonly load: Load },
   ) {
     this.#port = port
     this.clock = runtime.clock
     this.#random = runtime.random
     this.#policy = policyOf(options)
     this.#encoder = bodyEncoder(this.#policy.codec)
-    this.#refold = refold
+    this.#refold = ways.refold
+    this.#load = ways.load
     this.countsBytes = Number.isFinite(this.#policy.bytes)
     this.readOnly = {
       clock: this.clock,
@@ -218,7 +240,10 @@ export class Snapshots implements SnapshotSource {
    * Compares every newest kept state of an aggregate with a refold of its events. A wrong one
    * retires the fingerprint, as it would after a load.
    */
-  async verify(definition: AnyAggregate): Promise<SnapshotReport> {
+  async verify<S, C, A extends EventInput>(
+    aggregate: AggregateDefinition<S, C, A> | AggregateClass<Aggregate>,
+  ): Promise<SnapshotReport> {
+    const definition = definitionOf(aggregate)
     const trust = this.#trustOf(definition)
     await trust.ask()
     let [same, passed] = [0, 0]
@@ -238,6 +263,39 @@ export class Snapshots implements SnapshotSource {
         if (entry !== undefined && check === 'different') await trust.retire(entry.stream)
       }
     }
+  }
+
+  /**
+   * Keeps the newest state of one stream now, whatever the rules say, and resolves once it is kept
+   * (or was there). Undefined when there is nothing to keep: no events, an aggregate that keeps
+   * none, or states that this program may not write yet (`stats.problem` says why).
+   * Throws what a load throws, and DataNotJsonError or TypeError for a state that cannot be kept.
+   */
+  async take<S, C, A extends EventInput>(
+    aggregate: AggregateDefinition<S, C, A> | AggregateClass<Aggregate>,
+    id: string,
+  ): Promise<SnapshotInfo | undefined> {
+    const definition = definitionOf(aggregate)
+    const stream = streamOf(definition, id)
+    const trust = this.#trustOf(definition)
+    if (definition.snapshot !== false) await trust.ask()
+    const { fingerprint } = trust
+    if (definition.snapshot === false || fingerprint === undefined) return undefined
+    let found: LoadedState | undefined
+    const loaded: SnapshotSource['loaded'] = (_definition, _stream, load) => {
+      found = load
+    }
+    await this.#load(definition, stream, { ...this.readOnly, loaded, foreign: () => {} })
+    if (found === undefined || found.version === 0) return undefined
+    const { version, position } = found
+    if (found.from?.version !== version) {
+      const kept = encoded(definition, found.state)
+      assertJson(kept, `the state of ${stream}`)
+      const state = { stream, version, position, takenAt: this.clock.now(), fingerprint }
+      await this.#write(definition, state, JSON.stringify(kept))
+    }
+    const all = await this.list(stream)
+    return all.find((info) => info.fingerprint === fingerprint && info.version >= version)
   }
 
   /** Drops the kept states of a stream, or of all of them; gives how many records there were. */

@@ -92,9 +92,12 @@ export async function openStore(
     // Beside whatever transaction a load may be part of: so not through the guard against nesting.
     const snapshots =
       options.snapshots &&
-      new Snapshots(adapter, runtime, options.snapshots, (definition, stream, version) =>
-        foldStream(adapter, definition, stream, { version, timeoutMs }),
-      )
+      new Snapshots(adapter, runtime, options.snapshots, {
+        refold: (definition, stream, version) =>
+          foldStream(adapter, definition, stream, { version, timeoutMs }),
+        load: (definition, stream, source) =>
+          foldStream(adapter, definition, stream, { timeoutMs }, source),
+      })
     const keeping: CommandRuntime = { ...runtime, snapshots }
     const readSide = new ReadSide(port, keeping, {
       ...{ projections, processes, scheduleTargets, leaseTtlMs, timeoutMs },
