@@ -11,6 +11,7 @@ import {
 import { exportCommand } from './export-command.ts'
 import { importCommand } from './import-command.ts'
 import { type Io, OutputClosed } from './io.ts'
+import { migrateCommand } from './migrate-command.ts'
 import { queryCommand } from './query-command.ts'
 import { recodeCommand } from './recode-command.ts'
 import { debugText, errorText } from './report-error.ts'
@@ -51,6 +52,7 @@ const commands = [
   appendCommand,
   verifyCommand,
   recodeCommand,
+  migrateCommand,
   schemaCommand,
 ]
 

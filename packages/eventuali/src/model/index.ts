@@ -155,6 +155,11 @@ export { UpcastError, UpcasterMissingError } from './evolution-errors.ts'
 export type { Json } from './json.ts'
 export type { JsonProblem } from './json-check.ts'
 export {
+  MigrationCollisionError,
+  MigrationInPlaceError,
+  MigrationPlanError,
+} from './migration-errors.ts'
+export {
   assertEventId,
   assertStreamName,
   assertTag,

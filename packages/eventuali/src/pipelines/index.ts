@@ -7,6 +7,12 @@ export {
 } from './import-events.ts'
 export { lineBytesMax, type SkippedLine } from './import-lines.ts'
 export {
+  type MigrationOptions,
+  type MigrationResult,
+  migrateEvents,
+} from './migrate.ts'
+export type { MigratedEvent, MigratedEvents, MigrationPlan } from './migration-plan.ts'
+export {
   type RecodeOptions,
   type RecodeProgress,
   type RecodeResult,
@@ -29,3 +35,10 @@ export type {
   ReplayStoreTarget,
 } from './replay-options.ts'
 export type { ImportSource } from './source.ts'
+export {
+  type MigrationDifference,
+  type MigrationReport,
+  type MigrationSum,
+  type VerifyMigrationOptions,
+  verifyMigration,
+} from './verify-migration.ts'

@@ -24,14 +24,17 @@ interface CheckpointValue {
   readonly run: string
 }
 
-function describe({ from = { position: 0 }, filter = {}, into }: ReplayOptions): string {
+function describe(
+  { from = { position: 0 }, filter = {}, into }: ReplayOptions,
+  plan: Json | undefined,
+): string {
   const { types, categories, tags, includeArchived } = filter
   const sorted = (values: readonly string[] | undefined) => values && [...values].sort()
   const target = typeof into === 'object' && 'store' in into ? (into.versions ?? 'keep') : 'handler'
   return JSON.stringify({
     from,
     ...{ types: sorted(types), categories: sorted(categories), tags: sorted(tags) },
-    ...{ includeArchived, target },
+    ...{ includeArchived, target, plan },
   })
 }
 
@@ -76,10 +79,11 @@ export class ReplayCheckpoint {
     name: string,
     run: string,
     options: ReplayOptions,
+    plan: Json | undefined,
   ): Promise<ReplayCheckpoint> {
     const [found] = await home.records.get(kind, [name], { signal: options.signal })
     const value = found?.value as CheckpointValue | undefined
-    const what = describe(options)
+    const what = describe(options, plan)
     if (value !== undefined && value.incarnation !== incarnation) {
       throw new LogChangedError(value.incarnation, incarnation)
     }

@@ -1,4 +1,8 @@
-import { InvalidArgumentError, type RecordedEvent } from '../model/index.ts'
+import {
+  InvalidArgumentError,
+  MigrationCollisionError,
+  type RecordedEvent,
+} from '../model/index.ts'
 import type { EventStore, StoreTransaction } from '../ports/index.ts'
 import { portOf } from './port-or-store.ts'
 import type {
@@ -33,11 +37,15 @@ export interface ReplaySink {
   deliver(delivery: ReplayDelivery): Promise<number>
 }
 
-/** Chooses the sink for what the caller handed in. Throws InvalidArgumentError. */
+/**
+ * Chooses the sink for what the caller handed in; `isMapped`: events become others on their way, so
+ * that they may go into the store they came from. Throws InvalidArgumentError.
+ */
 export function replaySink(
   source: EventStore,
   into: ReplayInto | undefined,
   options: ReplayOptions,
+  isMapped: boolean,
 ): ReplaySink {
   const { decode, signal } = options
   if (into === undefined) return idle(source)
@@ -51,10 +59,24 @@ export function replaySink(
     )
   }
   const target = portOf(into.store)
-  if (target === source || target.incarnation === source.incarnation) {
+  const isSame = target === source || target.incarnation === source.incarnation
+  if (isSame && !isMapped) {
     throw new InvalidArgumentError('into.store', 'is the store that is replayed')
   }
-  return stored(target, into.versions === 'renumber' ? renumbered : kept, options)
+  const write = into.versions === 'renumber' ? renumbered : kept
+  return stored(target, isMapped ? withoutDuplicates(write) : write, options)
+}
+
+/**
+ * The checkpoint is written with the events, so that none comes twice: one that is there already is
+ * another event, and would be lost.
+ */
+function withoutDuplicates(write: ReplayWriter): ReplayWriter {
+  return async (access, events) => {
+    const count = await write(access, events)
+    if (count > 0) throw new MigrationCollisionError(`${count} events are there already`)
+    return count
+  }
 }
 
 /** Of a dry run without a target. */

@@ -118,3 +118,23 @@ async function firstPage<T>(pages: AsyncIterable<readonly T[]>): Promise<readonl
   for await (const page of pages) return page
   return []
 }
+
+/** Pages whose events become others. Those that nothing is left of are passed over. */
+export function mappedPages(
+  { upTo, next }: ReplayPages,
+  map: (events: readonly RecordedEvent[]) => Promise<readonly RecordedEvent[]>,
+): ReplayPages {
+  return {
+    upTo,
+    total: undefined,
+    next: async (after, countMax, options) => {
+      for (let place = after; ; ) {
+        const page = await next(place, countMax, options)
+        if (page.events.length === 0) return page
+        const events = await map(page.events)
+        if (events.length > 0) return { events, place: page.place }
+        place = page.place
+      }
+    },
+  }
+}

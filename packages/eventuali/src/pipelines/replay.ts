@@ -7,7 +7,7 @@ import {
   systemRandom,
   uuidV7Source,
 } from '../kernel/index.ts'
-import type { RecordedEvent } from '../model/index.ts'
+import type { Json, RecordedEvent } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
 import { type AnyProjection, projectLive } from '../projections/index.ts'
 import { type PortOrStore, portOf } from './port-or-store.ts'
@@ -22,7 +22,13 @@ import {
   ReplayTally,
   replayBatchCount,
 } from './replay-options.ts'
-import { firstPlace, type ReplayPages, type ReplayPlace, replayPages } from './replay-source.ts'
+import {
+  firstPlace,
+  mappedPages,
+  type ReplayPages,
+  type ReplayPlace,
+  replayPages,
+} from './replay-source.ts'
 import { storageRetryPolicy } from './store-batch.ts'
 
 const TRANSACTION_TIMEOUT_MS = 30_000
@@ -90,18 +96,48 @@ async function project(
   return { ...result, projection }
 }
 
-async function run(store: PortOrStore<EventStore>, options: ReplayOptions): Promise<ReplayResult> {
+/** What happens to events between the store they come from and the one they go to. */
+export interface ReplayMapping {
+  /** In log order, a page at a time, outside of any transaction. May be asked again. */
+  readonly map: (events: readonly RecordedEvent[]) => Promise<readonly RecordedEvent[]>
+  /** What of it a checkpoint remembers. */
+  readonly plan: Json
+}
+
+/** A replay whose events become others on the way. */
+export function replayMapped(
+  store: PortOrStore<EventStore>,
+  options: ReplayOptions,
+  mapping: ReplayMapping,
+): Promise<ReplayResult> {
+  assertReplayOptions(options)
+  return run(store, options, mapping)
+}
+
+async function run(
+  store: PortOrStore<EventStore>,
+  options: ReplayOptions,
+  mapping?: ReplayMapping,
+): Promise<ReplayResult> {
   const source = portOf(store)
-  const sink = replaySink(source, options.into, options)
+  const sink = replaySink(source, options.into, options, mapping !== undefined)
   const { resume } = options
   const { clock = systemClock, random = systemRandom } = options
   const runId = uuidV7Source(clock, random).next()
   const checkpoint =
     resume === undefined
       ? undefined
-      : await ReplayCheckpoint.load(sink.home, source.incarnation, resume.name, runId, options)
+      : await ReplayCheckpoint.load(
+          sink.home,
+          source.incarnation,
+          resume.name,
+          runId,
+          options,
+          mapping?.plan,
+        )
   const place = checkpoint?.place ?? firstPlace(options.from ?? { position: 0 })
-  const pages = await replayPages(source, options, place)
+  const stored = await replayPages(source, options, place)
+  const pages = mapping === undefined ? stored : mappedPages(stored, mapping.map)
   return new ReplayRun(pages, sink, checkpoint, place, options).go()
 }
 
