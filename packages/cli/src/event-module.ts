@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { EventCreators, SchemaSource } from 'eventuali'
 import { Refused } from './exit-codes.ts'
+import { loadModule } from './load-module.ts'
 
 function isCreator(value: unknown): value is EventCreators[string] {
   return typeof value === 'function' && typeof (value as { type?: unknown }).type === 'string'
@@ -32,15 +30,7 @@ function sourcesIn(value: unknown): readonly SchemaSource[] {
 export async function loadDefinitions(files: readonly string[]): Promise<readonly SchemaSource[]> {
   const sources: SchemaSource[] = []
   for (const file of files) {
-    const path = resolve(file)
-    if (!existsSync(path)) throw new Refused(`there is no file ${file}; check --events`)
-    let exported: Readonly<Record<string, unknown>>
-    try {
-      exported = await import(pathToFileURL(path).href)
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new Refused(`${file} cannot be loaded as a module: ${reason}`)
-    }
+    const exported = await loadModule(file, '--events')
     const found = Object.values(exported).flatMap(sourcesIn)
     if (found.length === 0) {
       throw new Refused(

@@ -1,6 +1,3 @@
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { Command } from 'commander'
 import {
   type MigrationPlan,
@@ -12,6 +9,7 @@ import {
 } from 'eventuali'
 import { jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
 import { Refused, SilentFailure, UsageError } from './exit-codes.ts'
+import { loadModule } from './load-module.ts'
 import { count, counted } from './numbers.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { Session } from './session.ts'
@@ -106,15 +104,7 @@ async function planOf(flags: MigrateFlags): Promise<MigrationPlan> {
 }
 
 async function loadPlan(file: string): Promise<MigrationPlan> {
-  const path = resolve(file)
-  if (!existsSync(path)) throw new Refused(`there is no file ${file}; check --plan`)
-  let plan: unknown
-  try {
-    plan = ((await import(pathToFileURL(path).href)) as { readonly default?: unknown }).default
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Refused(`${file} cannot be loaded as a module: ${reason}`)
-  }
+  const { default: plan } = await loadModule(file, '--plan')
   if (typeof plan === 'object' && plan !== null) return plan as MigrationPlan
   throw new Refused(`${file} has no plan as its default export`)
 }

@@ -28,7 +28,7 @@ describe.each(sharedPlaces())('a codec whose package is not installed: $adapter'
   afterAll(() => place.stop())
   const it = place.skip === undefined ? test : test.skip
 
-  it('is named with what to install, kept states are passed over, and nothing is lost', async () => {
+  it('is named with what to install, kept states are passed over, nothing is lost', async () => {
     const url = await place.url()
     await run({ url, task: 'write' })
     const with_ = await run({ url, task: 'read' })
