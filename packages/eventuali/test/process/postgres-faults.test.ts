@@ -35,7 +35,13 @@ async function killBackend(url: string): Promise<void> {
      AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1`,
   )
   const [victim] = rows
-  if (victim !== undefined) process.kill(victim.pid, 'SIGKILL')
+  if (victim !== undefined) {
+    // The server ends this session too once it has noticed, and only then is it recovering: asked
+    // before that, it would seem to be ready.
+    const ended = new Promise<void>((resolve) => client.once('end', resolve))
+    process.kill(victim.pid, 'SIGKILL')
+    await Promise.race([ended, sleep(5000)])
+  }
   await client.end().catch(() => {})
 }
 
