@@ -84,7 +84,7 @@ test('a run that hangs is ended at its limit', async () => {
 })
 
 test('the adapter page says what ran, what failed and what a manifest denies', () => {
-  const capabilities = { durable: false, within: false, sql: true, shared: false }
+  const capabilities = { durable: false, within: false, sql: true, shared: false, fork: false }
   const manifest = {
     port: 'event-store' as const,
     name: 'one',

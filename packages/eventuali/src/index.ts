@@ -78,6 +78,7 @@ export {
   type ExpectedVersion,
   event,
   eventBytesMax,
+  ForkTargetExistsError,
   type Handlers,
   IdempotencyConflictError,
   ImportLineError,
@@ -273,6 +274,9 @@ export {
 export {
   type BoundedCall,
   EventSequence,
+  type ForkOptions,
+  type ForkProgress,
+  type ForkResult,
   type LifecycleOptions,
   type OpenStoreSettings,
   openStore,

@@ -155,6 +155,7 @@ export { UpcastError, UpcasterMissingError } from './evolution-errors.ts'
 export type { Json } from './json.ts'
 export type { JsonProblem } from './json-check.ts'
 export {
+  ForkTargetExistsError,
   MigrationCollisionError,
   MigrationInPlaceError,
   MigrationPlanError,

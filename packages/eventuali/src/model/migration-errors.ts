@@ -13,6 +13,19 @@ export class MigrationInPlaceError extends EventualiError {
   }
 }
 
+/** A fork would go where something is already. Nothing was changed. */
+export class ForkTargetExistsError extends EventualiError {
+  readonly code = 'FORK_TARGET_EXISTS'
+  readonly into: string
+
+  constructor(into: string) {
+    super(
+      `${JSON.stringify(into)} exists already, and a fork never writes over anything; choose another name, or remove it first`,
+    )
+    this.into = into
+  }
+}
+
 /** Two events of a migration would be one in the target, since they have the same id there. */
 export class MigrationCollisionError extends EventualiError {
   readonly code = 'MIGRATION_COLLISION'

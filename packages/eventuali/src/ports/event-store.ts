@@ -1,5 +1,6 @@
 import type { ExpectedVersion, Json, RecordedEvent, StreamInfo } from '../model/index.ts'
 import type { CallOptions } from './call-options.ts'
+import type { ForkOutcome, ForkRequest } from './fork.ts'
 import type { InlineAccess, InlineProjection } from './inline.ts'
 import type { ModelAccess, ModelReads } from './read-model.ts'
 import type { RecodeRequest, RecodeStep } from './recode.ts'
@@ -250,6 +251,8 @@ export interface StoreCapabilities {
   readonly sql: boolean
   /** Other processes may open the same store. */
   readonly shared: boolean
+  /** `fork` makes a copy of it. */
+  readonly fork: boolean
 }
 
 /** A fault found in the storage itself, below the level of events. */
@@ -311,6 +314,17 @@ export interface EventStore extends StreamAccess {
 
   /** Checks the storage below the events (pages, indexes, head rows, checksums). */
   faults(options?: CallOptions): AsyncIterable<StorageFault>
+
+  /**
+   * Makes another store of the same kind that holds the events up to a position as they are here:
+   * same positions, versions, ids and times, with each stream in the state that it had there. Its
+   * incarnation is its own, its next position is `upTo + 1`, and it has no records, models or
+   * inline projections. Appends go on meanwhile.
+   *
+   * All or nothing: what fails leaves nothing under the name. Throws ForkTargetExistsError,
+   * InvalidArgumentError for a name that cannot be one, CapabilityError.
+   */
+  fork(request: ForkRequest, options?: CallOptions): Promise<ForkOutcome>
 
   /** Refuses new calls, waits for those in flight, releases everything. */
   close(): Promise<void>

@@ -28,6 +28,7 @@ export type {
   StreamQuery,
   StreamsQuery,
 } from './event-store.ts'
+export type { ForkOutcome, ForkRequest } from './fork.ts'
 export type { InlineAccess, InlineProjection } from './inline.ts'
 export type { StoreManifest } from './manifest.ts'
 export type {

@@ -46,6 +46,7 @@ export function overStore(
     watch: (listener) => port.watch(listener),
     settings: () => port.settings(),
     faults: (options) => port.faults(options),
+    fork: (request, options) => port.fork(request, options),
     close: () => port.close(),
   }
 }

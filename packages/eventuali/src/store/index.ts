@@ -1,3 +1,4 @@
+export type { ForkOptions, ForkProgress, ForkResult } from './fork.ts'
 export type { LifecycleOptions } from './lifecycle.ts'
 export { openStore, type TypedStoreOptions, type UntypedStoreOptions } from './open.ts'
 export type { OpenStoreSettings } from './open-options.ts'

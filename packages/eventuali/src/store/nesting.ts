@@ -80,6 +80,10 @@ export function guardNesting(store: EventStore): EventStore {
     watch: (listener) => store.watch(listener),
     settings: () => store.settings(),
     faults: (options) => store.faults(options),
+    fork: async (request, options) => {
+      check('fork')
+      return store.fork(request, options)
+    },
     close: async () => {
       check('close')
       return store.close()

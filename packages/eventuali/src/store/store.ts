@@ -62,6 +62,7 @@ import {
   waitForPosition,
 } from '../subscriptions/index.ts'
 import { repositoryFor } from './aggregates.ts'
+import { type ForkOptions, type ForkResult, forkStore } from './fork.ts'
 import { changeStream, type LifecycleOptions } from './lifecycle.ts'
 import type { BoundedCall, ReadAllOptions, ReadStreamOptions } from './read-options.ts'
 import type { ReadSide } from './read-side.ts'
@@ -380,6 +381,18 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   /** Proves the log's promises over all of it; see `VerifyReport`. */
   verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     return verifyLog(this.port, options)
+  }
+
+  /**
+   * Makes another store that holds the log up to a position or moment, as it is here: for a preview
+   * environment, a rehearsal, a look at what was. The store goes on meanwhile. What reads the log
+   * (subscriptions, projections, processes, kept states) does not come along and begins anew there.
+   *
+   * Throws ForkTargetExistsError, InvalidArgumentError, CapabilityError (stores in memory); what
+   * fails or is aborted leaves nothing behind.
+   */
+  fork(options: ForkOptions): Promise<ForkResult> {
+    return forkStore(this.port, options)
   }
 
   /** Stops the subscriptions, waits for what is in flight and releases everything. */

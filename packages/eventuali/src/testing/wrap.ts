@@ -4,6 +4,8 @@ import type {
   AppendRequest,
   CallOptions,
   EventStore,
+  ForkOutcome,
+  ForkRequest,
   InlineAccess,
   InlineProjection,
   LogPositions,
@@ -57,6 +59,11 @@ export interface StoreHooks {
     options: CallOptions | undefined,
   ): Promise<T>
   watch?(next: EventStore, listener: () => void): () => void
+  fork?(
+    next: EventStore,
+    request: ForkRequest,
+    options: CallOptions | undefined,
+  ): Promise<ForkOutcome>
   readonly records?: PortHooks<RecordAccess, RecordReads>
   readonly models?: PortHooks<ModelAccess, ModelReads>
   readonly inline?: PortHooks<InlineAccess>
@@ -163,6 +170,8 @@ export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
     watch: (listener) => hooks.watch?.(store, listener) ?? store.watch(listener),
     settings: () => store.settings(),
     faults: (options) => store.faults(options),
+    fork: (request, options) =>
+      hooks.fork?.(store, request, options) ?? store.fork(request, options),
     close: () => store.close(),
   }
 }

@@ -15,11 +15,22 @@ const ids = uuidV7Source(systemClock, systemRandom)
 export interface StoreUnderTest {
   readonly adapter: string
   readonly open: () => Promise<EventStore>
+  /** A name for a fork of such a store, and how to open what is there. */
+  readonly forkPlace: () => ForkPlace
+}
+
+/** Where a fork may go. */
+export interface ForkPlace {
+  readonly into: string
+  readonly open: () => Promise<EventStore>
 }
 
 /** Describes the same for every adapter. */
 export function describeStores(title: string, define: (store: StoreUnderTest) => void): void {
-  describe(`${title}: memory`, () => define({ adapter: 'memory', open: () => openMemoryStore() }))
+  describe(`${title}: memory`, () => {
+    const open = () => openMemoryStore()
+    define({ adapter: 'memory', open, forkPlace: () => ({ into: 'nowhere', open }) })
+  })
 
   describe(`${title}: SQLite`, () => {
     const folder = mkdtempSync(join(tmpdir(), 'eventuali-adapter-'))
@@ -27,15 +38,17 @@ export function describeStores(title: string, define: (store: StoreUnderTest) =>
     let count = 0
     afterEach(() => Promise.all(opened.splice(0).map((store) => store.close())))
     afterAll(() => rmSync(folder, { recursive: true, force: true }))
-    const open = async () => {
-      const store = await openSqliteStore({
-        file: join(folder, `${++count}.db`),
-        profile: 'relaxed',
-      })
+    const openFile = async (file: string) => {
+      const store = await openSqliteStore({ file, profile: 'relaxed' })
       opened.push(store)
       return store
     }
-    define({ adapter: 'sqlite', open })
+    const next = () => join(folder, `${++count}.db`)
+    const forkPlace = () => {
+      const into = next()
+      return { into, open: () => openFile(into) }
+    }
+    define({ adapter: 'sqlite', open: () => openFile(next()), forkPlace })
   })
 
   describe.skipIf(postgresSkipReason() !== undefined)(`${title}: PostgreSQL`, () => {
@@ -49,12 +62,17 @@ export function describeStores(title: string, define: (store: StoreUnderTest) =>
     }, 60_000)
     afterEach(() => Promise.all(opened.splice(0).map((store) => store.close())))
     afterAll(() => server?.stop())
-    const open = async () => {
+    const openSchema = async (schema: string) => {
       const injected = { clock: systemClock, random: systemRandom, ids }
-      const store = await openPostgresStore({ url, schema: `s${++count}`, ...injected })
+      const store = await openPostgresStore({ url, schema, ...injected })
       opened.push(store)
       return store
     }
-    define({ adapter: 'postgres', open })
+    const next = () => `s${++count}`
+    const forkPlace = () => {
+      const into = next()
+      return { into, open: () => openSchema(into) }
+    }
+    define({ adapter: 'postgres', open: () => openSchema(next()), forkPlace })
   })
 }

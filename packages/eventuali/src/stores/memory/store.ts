@@ -223,6 +223,10 @@ class MemoryStore implements EventStore {
     }
   }
 
+  async fork(): Promise<never> {
+    throw new CapabilityError('memory', 'fork', manifest.denied.fork ?? '')
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     await Promise.allSettled([...this.#inFlight])

@@ -58,7 +58,8 @@ export async function migrate(
   }
 }
 
-type RunText = (text: string, values?: readonly unknown[]) => Promise<readonly Row[]>
+/** Runs one statement of a transaction. */
+export type RunText = (text: string, values?: readonly unknown[]) => Promise<readonly Row[]>
 
 async function readVersion(run: RunText, schema: string): Promise<number> {
   // Asked of the catalog's rows: name lookups like to_regclass may answer from a cache that does
@@ -82,27 +83,59 @@ async function step(
   deadline: Deadline,
 ): Promise<void> {
   await run('BEGIN')
-  await run(
-    `SELECT set_config('lock_timeout', $1, true), set_config('client_min_messages', 'warning', true)`,
-    [String(Math.max(1, Math.floor(Math.min(deadline.leftMs(), 2 ** 31 - 1))))],
-  )
+  await boundLocks(run, deadline)
   await run(`SELECT pg_advisory_xact_lock(hashtextextended('eventuali migrations', 0))`)
   const found = await readVersion(run, schema)
   if (found === 0) {
     const there = await run(`SELECT 1 FROM pg_namespace WHERE nspname = $1`, [schema])
     if (there.length === 0) await run(`CREATE SCHEMA ${schema}`)
-    await run(`CREATE TABLE ${schema}.meta (key text PRIMARY KEY, value text NOT NULL)`)
-    await run(`INSERT INTO ${schema}.meta (key, value) VALUES ('incarnation', $1)`, [ids.next()])
+    await makeMeta(run, schema, ids.next())
   }
-  const next = migrations[found]
-  if (next !== undefined) {
-    // Several statements in one text go by the simple protocol, which takes no parameters.
-    await session.client.query(next.sql(schema))
-    await run(
-      `INSERT INTO ${schema}.meta (key, value) VALUES ('schema_version', $1)
-       ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-      [String(next.version)],
-    )
-  }
+  await apply(session, run, schema, migrations[found])
   await run('COMMIT')
+}
+
+async function boundLocks(run: RunText, deadline: Deadline): Promise<void> {
+  await run(
+    `SELECT set_config('lock_timeout', $1, true), set_config('client_min_messages', 'warning', true)`,
+    [String(Math.max(1, Math.floor(Math.min(deadline.leftMs(), 2 ** 31 - 1))))],
+  )
+}
+
+async function makeMeta(run: RunText, schema: string, incarnation: string): Promise<void> {
+  await run(`CREATE TABLE ${schema}.meta (key text PRIMARY KEY, value text NOT NULL)`)
+  await run(`INSERT INTO ${schema}.meta (key, value) VALUES ('incarnation', $1)`, [incarnation])
+}
+
+async function apply(
+  session: Session,
+  run: RunText,
+  schema: string,
+  next: Migration | undefined,
+): Promise<void> {
+  if (next === undefined) return
+  // Several statements in one text go by the simple protocol, which takes no parameters.
+  await session.client.query(next.sql(schema))
+  await run(
+    `INSERT INTO ${schema}.meta (key, value) VALUES ('schema_version', $1)
+     ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+    [String(next.version)],
+  )
+}
+
+/**
+ * Makes a schema with empty tables of today in the caller's transaction. That it is not there yet
+ * is the caller's to see; another one who makes it at the same time is waited for, and then fails.
+ */
+export async function makeTables(
+  session: Session,
+  run: RunText,
+  schema: string,
+  incarnation: string,
+  deadline: Deadline,
+): Promise<void> {
+  await boundLocks(run, deadline)
+  await run(`CREATE SCHEMA ${schema}`)
+  await makeMeta(run, schema, incarnation)
+  for (const migration of migrations) await apply(session, run, schema, migration)
 }

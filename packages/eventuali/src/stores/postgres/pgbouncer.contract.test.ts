@@ -18,8 +18,14 @@ const ids = uuidV7Source(systemClock, systemRandom)
 let server: PostgresServer
 let pooler: PgbouncerServer
 
-const open = () =>
-  openPostgresStore({ url: pooler.url, clock: systemClock, random: systemRandom, ids })
+const open = (schema?: string) =>
+  openPostgresStore({ url: pooler.url, schema, clock: systemClock, random: systemRandom, ids })
+
+let forks = 0
+const forkPlace = () => {
+  const into = `fork${++forks}`
+  return { into, open: () => open(into) }
+}
 
 async function begin() {
   const client = new pg.Client({ connectionString: pooler.url })
@@ -55,6 +61,9 @@ describe.skipIf(skipped !== undefined)('behind PgBouncer in transaction mode', (
     it,
     manifest,
     label: 'PgBouncer',
-    make: async () => ({ store: await open(), openAgain: open, begin, dispose: async () => {} }),
+    make: async () => {
+      const store = await open()
+      return { store, openAgain: () => open(), begin, forkPlace, dispose: async () => {} }
+    },
   })
 })

@@ -33,23 +33,35 @@ async function begin() {
   return { client, commit: end('COMMIT'), rollback: end('ROLLBACK') }
 }
 
+let forks = 0
+const forkPlace = () => {
+  const into = `fork${++forks}`
+  return { into, open: () => openPostgresStore({ url, schema: into, ...injected }) }
+}
+
 const opened =
   (options: () => Partial<PostgresStoreOptions>) => async (): Promise<EventStoreSubject> => {
     const open = () => openPostgresStore({ url, ...injected, ...options() })
-    return { store: await open(), openAgain: open, begin, dispose: async () => {} }
+    return { store: await open(), openAgain: open, begin, forkPlace, dispose: async () => {} }
   }
 
 const coded = async (): Promise<EventStoreSubject> => {
   const codec = { encoding: 'msgpack', compress: { with: 'zstd', above: 20 } } as const
   const open = (own: Partial<PostgresStoreOptions>) =>
     openPostgresStore({ url, schema: 'coded', ...injected, ...own })
-  return { store: await open({ codec }), openAgain: () => open({}), begin, dispose: async () => {} }
+  return {
+    store: await open({ codec }),
+    openAgain: () => open({}),
+    begin,
+    forkPlace,
+    dispose: async () => {},
+  }
 }
 
 const handedIn = async (): Promise<EventStoreSubject> => {
   const pool = new pg.Pool({ connectionString: url, max: 8 })
   const open = () => openPostgresStore({ pool, schema: 'handed_in', ...injected })
-  return { store: await open(), openAgain: open, begin, dispose: () => pool.end() }
+  return { store: await open(), openAgain: open, begin, forkPlace, dispose: () => pool.end() }
 }
 
 describe.skipIf(postgresSkipReason() !== undefined)('PostgreSQL', () => {

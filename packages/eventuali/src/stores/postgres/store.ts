@@ -11,6 +11,7 @@ import {
   type CodecOptions,
   InvalidArgumentError,
   OperationTimeoutError,
+  ReadOnlyStoreError,
   type RecordedEvent,
   StoreClosedError,
   type StreamInfo,
@@ -20,6 +21,8 @@ import type {
   AppendRequest,
   CallOptions,
   EventStore,
+  ForkOutcome,
+  ForkRequest,
   InlineProjection,
   LogPositions,
   LogQuery,
@@ -37,6 +40,7 @@ import { bounded, Connections, statement } from './connections.ts'
 import { asClient, type DriverPool, loadDriver } from './driver.ts'
 import { LostConnection, storageFailure } from './failures.ts'
 import { findFaults } from './faults.ts'
+import { forkSchema } from './fork.ts'
 import { PostgresInline } from './inline.ts'
 import { LockKeys } from './lock-keys.ts'
 import { manifest } from './manifest.ts'
@@ -96,17 +100,13 @@ export interface PostgresStoreOptions {
 }
 
 const SCHEMA_NAME = /^[a-z_][a-z0-9_]{0,47}$/
+const REPLICA = 'the server is a replica'
 const notDurable: ReadonlySet<string> = new Set(['off'])
 
 /** Opens (and creates or migrates) the store of a schema. */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<EventStore> {
   const schema = options.schema ?? 'eventuali'
-  if (!SCHEMA_NAME.test(schema)) {
-    throw new InvalidArgumentError(
-      'schema',
-      'is not a plain lower-case name of up to 48 characters',
-    )
-  }
+  assertSchemaName('schema', schema)
   if (options.url === undefined && options.pool === undefined) {
     throw new InvalidArgumentError('url', 'is missing; give a url or a pool')
   }
@@ -160,6 +160,7 @@ class PostgresEventStore implements EventStore {
   readonly #notifications: Notifications
   readonly #transactions: TransactionContext
   readonly #sync: string | null
+  readonly #replica: boolean
   #open = 0
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
@@ -205,6 +206,7 @@ class PostgresEventStore implements EventStore {
     this.#schema = schema
     this.#connections = connections
     this.#sync = state.sync
+    this.#replica = state.replica
     this.incarnation = state.incarnation
     const { timeoutMs } = limits
     this.#types = new TypeNames(connections, schema)
@@ -235,7 +237,7 @@ class PostgresEventStore implements EventStore {
       laneCountMax: limits.laneCountMax,
       groupCountMax: limits.groupCountMax,
       limits: limits.group,
-      readOnly: state.replica ? 'the server is a replica' : undefined,
+      readOnly: state.replica ? REPLICA : undefined,
       encoder: options.encoder,
       reads: this.#reads,
       onStored,
@@ -346,6 +348,24 @@ class PostgresEventStore implements EventStore {
     )
   }
 
+  fork(request: ForkRequest, options: CallOptions = {}): Promise<ForkOutcome> {
+    return this.#during(async () => {
+      assertSchemaName('into', request.into)
+      if (this.#replica) throw new ReadOnlyStoreError(REPLICA)
+      const { clock, ids } = this.#options
+      const { timeoutMs = this.#limits.timeoutMs, signal } = options
+      const deadline = deadlineIn(clock, timeoutMs, signal)
+      const parts = { connections: this.#connections, schema: this.#schema }
+      const assertOpen = () => {
+        if (this.#closing !== undefined) throw new StoreClosedError()
+      }
+      return forkSchema(
+        { ...parts, incarnation: ids.next(), clock, deadline, timeoutMs, assertOpen },
+        request,
+      )
+    }, options)
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#end()
     return this.#closing
@@ -404,6 +424,12 @@ class PostgresEventStore implements EventStore {
     if (signal?.aborted === true && error === signal.reason) return error
     return storageFailure(what, this.#limits.timeoutMs, error)
   }
+}
+
+function assertSchemaName(argument: string, name: unknown): void {
+  if (typeof name === 'string' && SCHEMA_NAME.test(name)) return
+  const what = 'is not the name of a schema: a plain lower-case one of up to 48 characters'
+  throw new InvalidArgumentError(argument, what)
 }
 
 /** What to set in each append, or null when the server's own value serves the profile. */

@@ -127,6 +127,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
         ? (database.unsafe ?? new ReadOnlyStoreError('it was opened so'))
         : undefined,
       timeoutMs,
+      ids,
       encoder,
     })
   } catch (error) {

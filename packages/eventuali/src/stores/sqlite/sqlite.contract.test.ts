@@ -26,32 +26,42 @@ const unjoined = {
 }
 const inMemory = {
   ...unjoined,
-  capabilities: { ...unjoined.capabilities, durable: false, shared: false },
-  denied: { ...unjoined.denied, durable: 'It is in memory.', shared: 'It is in memory.' },
+  capabilities: { ...unjoined.capabilities, durable: false, shared: false, fork: false },
+  denied: {
+    ...unjoined.denied,
+    durable: 'It is in memory.',
+    shared: 'It is in memory.',
+    fork: 'It is in memory.',
+  },
 }
 
-function temporaryFile(): { file: string; remove: () => void } {
+type ForkPlace = NonNullable<EventStoreSubject['forkPlace']>
+
+function temporaryFile(): { file: string; forkPlace: ForkPlace; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'eventuali-sqlite-'))
+  const into = join(folder, 'fork.db')
   return {
     file: join(folder, 'log.db'),
+    forkPlace: () => ({ into, open: () => openSqliteStore({ file: into }) }),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
 
 const inFile = (options: Partial<SqliteStoreOptions>) => async (): Promise<EventStoreSubject> => {
-  const { file, remove } = temporaryFile()
+  const { file, forkPlace, remove } = temporaryFile()
   const open = () => openSqliteStore({ file, ...options })
-  return { store: await open(), openAgain: open, dispose: async () => remove() }
+  return { store: await open(), openAgain: open, forkPlace, dispose: async () => remove() }
 }
 
 const handedIn =
   (connect: (file: string) => { exec(sql: string): unknown; close(): unknown }) =>
   async (): Promise<EventStoreSubject> => {
-    const { file, remove } = temporaryFile()
+    const { file, forkPlace, remove } = temporaryFile()
     const connection = connect(file)
     const end = (sql: string) => async () => void connection.exec(sql)
     return {
       store: await openSqliteStore({ connection }),
+      forkPlace,
       openAgain: () =>
         openSqliteStore({
           file,
@@ -96,11 +106,11 @@ bindVitest(eventStoreContract, {
   manifest: unjoined,
   label: 'msgpack and zstd, beside JSON',
   make: async () => {
-    const { file, remove } = temporaryFile()
+    const { file, forkPlace, remove } = temporaryFile()
     const codec = { encoding: 'msgpack', compress: { with: 'zstd', above: 20 } } as const
     const openAgain = () => openSqliteStore({ file })
     const store = await openSqliteStore({ file, codec })
-    return { store, openAgain, dispose: async () => remove() }
+    return { store, openAgain, forkPlace, dispose: async () => remove() }
   },
 })
 bindVitest(eventStoreContract, {

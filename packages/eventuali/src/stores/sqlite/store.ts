@@ -1,3 +1,4 @@
+import type { IdSource } from '../../kernel/index.ts'
 import {
   type BodyEncoder,
   CapabilityError,
@@ -11,6 +12,8 @@ import type {
   AppendRequest,
   CallOptions,
   EventStore,
+  ForkOutcome,
+  ForkRequest,
   InlineProjection,
   LogPositions,
   LogQuery,
@@ -26,8 +29,9 @@ import { prepareRequest } from './append.ts'
 import { type Patience, whenFree } from './busy.ts'
 import { type Database, diskIsFull, type Profile, readSettings } from './database.ts'
 import { findFaults } from './faults.ts'
+import { forkFile } from './fork.ts'
 import { inlineOf } from './inline.ts'
-import { manifest, withinReason } from './manifest.ts'
+import { forkReason, manifest, withinReason } from './manifest.ts'
 import { SqliteModelReads } from './models.ts'
 import type { Names } from './names.ts'
 import type { ReadAccess } from './reads.ts'
@@ -51,6 +55,7 @@ export interface StoreParts extends Patience {
   readonly writer: Omit<WriterParts, 'onStored'> | undefined
   readonly readOnlyReason: Error | undefined
   readonly timeoutMs: number | undefined
+  readonly ids: IdSource
   /** Undefined for plain JSON text. */
   readonly encoder: BodyEncoder | undefined
 }
@@ -67,6 +72,7 @@ export class SqliteStore implements EventStore, ReadAccess {
   readonly #writer: Writer | undefined
   readonly #watcher: Watcher
   readonly #single: boolean
+  readonly #forks = new Set<Promise<ForkOutcome>>()
   #seen = { version: -1, position: 0 }
   #closing: Promise<void> | undefined
 
@@ -74,7 +80,8 @@ export class SqliteStore implements EventStore, ReadAccess {
     const { file, handedIn } = parts.database
     const inFile = file !== undefined
     const within = handedIn !== undefined
-    this.capabilities = { ...manifest.capabilities, durable: inFile, shared: inFile, within }
+    const ofFiles = { durable: inFile, shared: inFile, fork: inFile }
+    this.capabilities = { ...manifest.capabilities, ...ofFiles, within }
     this.incarnation = parts.incarnation
     this.#parts = parts
     this.#reader = parts.reader
@@ -179,13 +186,13 @@ export class SqliteStore implements EventStore, ReadAccess {
   }
 
   watch(listener: () => void): () => void {
-    if (this.#closing !== undefined) throw new StoreClosedError()
+    this.#assertOpen()
     return this.#watcher.watch(listener)
   }
 
   async settings(): Promise<Readonly<Record<string, string>>> {
     const { database, profile } = this.#parts
-    if (this.#closing !== undefined) throw new StoreClosedError()
+    this.#assertOpen()
     const { connection } = this.#writer?.session() ?? this.#reader
     return {
       driver: database.driver.name,
@@ -200,6 +207,35 @@ export class SqliteStore implements EventStore, ReadAccess {
     return findFaults(this, options)
   }
 
+  async fork(request: ForkRequest, options: CallOptions = {}): Promise<ForkOutcome> {
+    const { database, clock, ids } = this.#parts
+    const { driver, file, unsafe } = database
+    this.#assertOpen()
+    if (file === undefined) throw new CapabilityError('sqlite', 'fork', forkReason)
+    if (unsafe !== undefined) throw unsafe
+    const { timeoutMs = timeoutMsDefault, signal } = this.#bounds(options)
+    const deadline = deadlineOf(this.#parts, { timeoutMs, signal })
+    const parts = { source: file, incarnation: ids.next(), clock, deadline, timeoutMs }
+    const fork = forkFile(
+      {
+        ...parts,
+        open: (path) => driver.open(path, false),
+        free: (work) => whenFree(this.#parts, deadline, work),
+        assertOpen: () => this.#assertOpen(),
+      },
+      request,
+    )
+    this.#forks.add(fork)
+    try {
+      return await fork
+    } catch (error) {
+      if (error === signal?.reason) throw error
+      throw storageError('fork', error, () => diskIsFull(request.into))
+    } finally {
+      this.#forks.delete(fork)
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -209,7 +245,7 @@ export class SqliteStore implements EventStore, ReadAccess {
   async run<T>(read: (session: Session, names: Names) => T, options: CallOptions): Promise<T> {
     const { names, database } = this.#parts
     const attempt = (): T => {
-      if (this.#closing !== undefined) throw new StoreClosedError()
+      this.#assertOpen()
       if (this.#single && this.#reader.connection.inTransaction) throw transactionOpen
       return read(this.#reader, names)
     }
@@ -231,9 +267,13 @@ export class SqliteStore implements EventStore, ReadAccess {
   }
 
   #writable(): Writer {
-    if (this.#closing !== undefined) throw new StoreClosedError()
+    this.#assertOpen()
     if (this.#writer !== undefined) return this.#writer
     throw this.#parts.readOnlyReason ?? new ReadOnlyStoreError('it was opened so')
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new StoreClosedError()
   }
 
   #changeCount(): number | undefined {
@@ -254,6 +294,8 @@ export class SqliteStore implements EventStore, ReadAccess {
   async #close(): Promise<void> {
     await this.#writer?.group.close()
     this.#watcher.close()
+    // They notice between two parts that they are to stop.
+    await Promise.allSettled(this.#forks)
     const { handedIn } = this.#parts.database
     const { connection } = this.#reader
     // One that was handed in stays the caller's.

@@ -40,8 +40,8 @@ export interface BindOptions {
  *   it,
  *   manifest: {
  *     name: 'mine',
- *     capabilities: { durable: false, within: false, sql: false, shared: false },
- *     denied: { durable: denied, within: denied, sql: denied, shared: denied },
+ *     capabilities: { durable: false, within: false, sql: false, shared: false, fork: false },
+ *     denied: { durable: denied, within: denied, sql: denied, shared: denied, fork: denied },
  *   },
  *   make: async () => ({ store: await openMemoryStore(), dispose: async () => {} }),
  * })

@@ -26,6 +26,8 @@ export interface EventStoreSubject {
   readonly openAgain?: () => Promise<EventStore>
   /** Begins a transaction outside the library; needed when it can `within`. */
   readonly begin?: () => Promise<ForeignTransaction>
+  /** A name that `fork` takes, and how to open what is there then; needed when it can `fork`. */
+  readonly forkPlace?: () => { readonly into: string; readonly open: () => Promise<EventStore> }
   /** Removes what was made; called after the store was closed. */
   readonly dispose: () => Promise<void>
 }
@@ -81,6 +83,21 @@ export class EventStoreContext extends Steps {
     const store = this.#wrap(await openAgain())
     this.#opened.push(store)
     return store
+  }
+
+  /** A name for a fork, and how to open it; it is closed with the case. */
+  forkPlace(): { readonly into: string; readonly open: () => Promise<EventStore> } {
+    const { forkPlace } = this.#subject
+    assert.ok(forkPlace, 'the subject needs forkPlace for its capability fork')
+    const { into, open } = forkPlace()
+    return {
+      into,
+      open: async () => {
+        const store = await open()
+        this.#opened.push(store)
+        return store
+      },
+    }
   }
 
   begin(): Promise<ForeignTransaction> {

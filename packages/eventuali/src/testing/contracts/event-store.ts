@@ -5,6 +5,7 @@ import { conditionCases } from './event-store-conditions.ts'
 import { dataCases } from './event-store-data.ts'
 import { expectedVersionCases } from './event-store-expected.ts'
 import { findCases } from './event-store-find.ts'
+import { forkCases } from './event-store-fork.ts'
 import { handleCases } from './event-store-handles.ts'
 import { idempotencyCases } from './event-store-idempotency.ts'
 import { inlineCases } from './event-store-inline.ts'
@@ -13,6 +14,7 @@ import { lifecycleCases } from './event-store-lifecycle.ts'
 import { logCases } from './event-store-log.ts'
 import { modelCases } from './event-store-models.ts'
 import { orderCases } from './event-store-order.ts'
+import { recodeCases } from './event-store-recode.ts'
 import { recordRaceCases } from './event-store-record-races.ts'
 import { recordCases } from './event-store-records.ts'
 import { savepointAndBarrierCases } from './event-store-savepoints.ts'
@@ -54,4 +56,6 @@ export const eventStoreContract: Contract<EventStoreContext> = defineContract('e
   ...findCases,
   ...inlineCases,
   ...savepointAndBarrierCases,
+  ...recodeCases,
+  ...forkCases,
 ])

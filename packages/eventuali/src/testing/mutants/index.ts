@@ -2,6 +2,7 @@ import { appendMutants } from './append-mutants.ts'
 import { modelMutants } from './model-mutants.ts'
 import type { StoreMutant } from './mutant.ts'
 import { readMutants } from './read-mutants.ts'
+import { recodeMutants } from './recode-mutants.ts'
 import { recordMutants } from './record-mutants.ts'
 import { stateMutants } from './state-mutants.ts'
 import { unitMutants } from './unit-mutants.ts'
@@ -29,4 +30,5 @@ export const storeMutants: readonly StoreMutant[] = [
   ...recordMutants,
   ...modelMutants,
   ...unitMutants,
+  ...recodeMutants,
 ]
