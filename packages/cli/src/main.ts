@@ -9,6 +9,7 @@ import {
   UsageError,
 } from './exit-codes.ts'
 import { exportCommand } from './export-command.ts'
+import { forkCommand } from './fork-command.ts'
 import { importCommand } from './import-command.ts'
 import { type Io, OutputClosed } from './io.ts'
 import { migrateCommand } from './migrate-command.ts'
@@ -52,6 +53,7 @@ const commands = [
   appendCommand,
   verifyCommand,
   recodeCommand,
+  forkCommand,
   migrateCommand,
   schemaCommand,
 ]

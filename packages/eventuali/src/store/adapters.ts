@@ -32,9 +32,27 @@ export async function openAdapter(
     case 'postgres':
     case 'postgresql': {
       const { openPostgresStore } = await import('../stores/postgres/index.ts')
-      return openPostgresStore({ ...settings, ...sources, url })
+      return openPostgresStore({ ...settings, ...sources, ...withSchema(url, settings.schema) })
     }
     default:
       throw new StoreUrlError(url, 'has no scheme that a store serves')
   }
+}
+
+/** `?schema=NAME` in a url says the same as the option, for those who have nothing but a url. */
+function withSchema(
+  url: string,
+  schema: string | undefined,
+): { readonly url: string; readonly schema: string | undefined } {
+  const at = url.indexOf('?')
+  if (at === -1) return { url, schema }
+  const parameters = new URLSearchParams(url.slice(at + 1))
+  const named = parameters.get('schema') ?? undefined
+  if (named === undefined) return { url, schema }
+  if (schema !== undefined && schema !== named) {
+    throw new StoreUrlError(url, `names the schema ${named}, and the option ${schema}`)
+  }
+  parameters.delete('schema')
+  const rest = parameters.size === 0 ? '' : `?${parameters}`
+  return { url: `${url.slice(0, at)}${rest}`, schema: named }
 }

@@ -20,7 +20,7 @@ export interface OpenStoreSettings {
   readonly connection?: unknown
   /** Postgres: a `pg` Pool to use instead of making one; it stays yours to end. */
   readonly pool?: unknown
-  /** Postgres: the schema with the tables; `eventuali` when left out. */
+  /** Postgres: the schema with the tables, as `?schema=` in the url; `eventuali` when left out. */
   readonly schema?: string | undefined
   /** Postgres: a direct url for LISTEN, when `url` goes through a transaction pooler. */
   readonly listenUrl?: string | undefined
