@@ -55,10 +55,12 @@ async function open(folder: string, stateKB: number, eventCount: number): Promis
   }
   for (let n = behind; n < eventCount; n += 990) await append(Math.min(990, eventCount - n))
   const keeping = await openStore(url, { snapshots: { every: 100 } })
+  const memoryBytes = 16 * 1024 * 1024
+  const holding = await openStore(url, { snapshots: { every: 100, memoryBytes } })
   // The first load finds out that it may keep states, the second one has one.
-  for (let n = 0; n < 2; n++) {
-    await keeping.aggregate(Ledger).load('1')
-    await keeping.snapshots.settled()
+  for (const store of [keeping, keeping, holding, holding]) {
+    await store.aggregate(Ledger).load('1')
+    await store.snapshots.settled()
   }
   await append(behind)
   const load = (store: typeof plain) => async (calls: number) => {
@@ -72,14 +74,23 @@ async function open(folder: string, stateKB: number, eventCount: number): Promis
     contenders: [
       { name: 'snapshot', what: kept, eventsPerCall: eventCount, callsMin: 20, run: load(keeping) },
       {
+        ...{ name: 'held', what: 'the same with the kept state in memory' },
+        ...{ eventsPerCall: eventCount, callsMin: 20, run: load(holding) },
+      },
+      {
         ...{ name: 'all events', what: 'the same load without', eventsPerCall: eventCount },
         ...{ callsMin: 1, run: load(plain) },
       },
     ],
-    ratios: [{ of: 'snapshot', to: 'all events', goal: 100 }],
+    ratios: [
+      { of: 'snapshot', to: 'all events', goal: 100 },
+      { of: 'held', to: 'all events', goal: 100 },
+    ],
     close: async () => {
-      if (keeping.snapshots.stats.used === 0) throw new Error('no state was used')
-      await keeping.close()
+      for (const store of [keeping, holding]) {
+        if (store.snapshots.stats.used === 0) throw new Error('no state was used')
+        await store.close()
+      }
       await plain.close()
     },
   }

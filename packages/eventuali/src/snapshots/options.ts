@@ -18,6 +18,12 @@ export interface SnapshotOptions {
   readonly codec?: CodecOptions | undefined
   /** The share of loads whose kept state is compared with a refold afterwards; 0.001. */
   readonly checkRate?: number | undefined
+  /**
+   * Kept states that stay in the program's memory once they were read, at most so many bytes of
+   * their JSON; none when left out. They are frozen to their depths, since loads share them: code
+   * that changes a state in place then throws a TypeError.
+   */
+  readonly memoryBytes?: number | undefined
 }
 
 /** The options in full. */
@@ -30,6 +36,7 @@ export interface SnapshotPolicy {
   readonly keep: number
   readonly codec: CodecOptions
   readonly checkRate: number
+  readonly memoryBytes: number
 }
 
 const EVERY = 100
@@ -53,11 +60,15 @@ export function policyOf(options: SnapshotOptions): SnapshotPolicy {
     throw new InvalidArgumentError('snapshots.checkRate', 'must be 0 to 1')
   }
   const isNamed = bytes !== undefined || loadMs !== undefined || ageMs !== undefined
+  const { memoryBytes = 0 } = options
+  if (!Number.isSafeInteger(memoryBytes) || memoryBytes < 0) {
+    throw new InvalidArgumentError('snapshots.memoryBytes', 'must be an integer of 0 or more')
+  }
   const never = Number.POSITIVE_INFINITY
   return {
     every: every ?? (isNamed ? never : EVERY),
     ...{ bytes: bytes ?? never, loadMs: loadMs ?? never, ageMs: ageMs ?? never },
-    ...{ streams: options.streams ?? (() => true), keep, checkRate },
+    ...{ streams: options.streams ?? (() => true), keep, checkRate, memoryBytes },
     codec: options.codec ?? { compress: {} },
   }
 }

@@ -51,10 +51,11 @@ describeStores('kept states', ({ open }) => {
         fc.integer({ min: 1, max: 5 }),
         fc.integer({ min: 1, max: 3 }),
         fc.constantFrom(...codecs),
-        async (steps, every, keep, codec) => {
+        fc.constantFrom(0, 60, 1_000_000),
+        async (steps, every, keep, codec, memoryBytes) => {
           const id = `${++count}`
           const stream = `sums-${id}`
-          const options = { every, keep, codec, checkRate: 0.2 }
+          const options = { every, keep, codec, memoryBytes, checkRate: 0.2 }
           let store = await program(port, options)
           const plain = await openStore(port)
           const expected = plain.aggregate(Sums)

@@ -32,6 +32,7 @@ import {
   textOf,
   worthKeeping,
 } from './entry.ts'
+import { HeldStates } from './held-states.ts'
 import { policyOf, type SnapshotOptions, type SnapshotPolicy } from './options.ts'
 import { type Check, checkEntry, comesBack, decoded, encoded, type Refold, Trust } from './trust.ts'
 
@@ -114,6 +115,7 @@ export class Snapshots implements SnapshotSource {
   readonly #random: Random
   readonly #policy: SnapshotPolicy
   readonly #encoder: BodyEncoder | undefined
+  readonly #held: HeldStates
   readonly #refold: Refold
   readonly #load: Load
   // Some programs define an aggregate for each request: what is known of it goes with it.
@@ -144,6 +146,7 @@ export class Snapshots implements SnapshotSource {
     this.#random = runtime.random
     this.#policy = policyOf(options)
     this.#encoder = bodyEncoder(this.#policy.codec)
+    this.#held = new HeldStates(this.#policy.memoryBytes)
     this.#refold = ways.refold
     this.#load = ways.load
     this.countsBytes = Number.isFinite(this.#policy.bytes)
@@ -340,13 +343,22 @@ export class Snapshots implements SnapshotSource {
   #opened(definition: AnyAggregate, entry: Entry): FoundSnapshot | undefined {
     const { version, position, takenAt } = entry
     try {
-      const state = decoded(definition, JSON.parse(textOf(entry)))
+      const state = this.#held.get(entry) ?? this.#read(definition, entry)
       return { state, version, position, takenAt }
     } catch (error) {
       this.#counts.damaged++
       this.#problem = error
       return undefined
     }
+  }
+
+  #read(definition: AnyAggregate, entry: Entry): unknown {
+    const text = textOf(entry)
+    const parsed: unknown = JSON.parse(text)
+    const state = decoded(definition, parsed)
+    // What a definition makes of the JSON itself cannot be frozen, or need not be its own.
+    const isJson = state === parsed && this.#policy.memoryBytes > 0
+    return isJson ? this.#held.set(entry, state, text.length) : state
   }
 
   #jsonOf(definition: AnyAggregate, stream: string, state: unknown): string | undefined {
