@@ -11,6 +11,8 @@ const alias = [
   { find: /^@eventuali\/cli$/, replacement: source('cli/src/index.ts') },
 ]
 
+// A soak does many times as much as a run in a pull request.
+const scale = Math.max(1, Number(process.env.EVENTUALI_SCALE ?? 1))
 const exclude = ['**/node_modules/**', '**/dist/**', '**/.tmp/**']
 
 export default defineConfig({
@@ -32,12 +34,34 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'process',
+          name: 'lanes',
+          include: ['packages/*/test/lanes/**/*.test.ts'],
+          exclude,
+          testTimeout: 600_000 * scale,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'servers',
           include: ['packages/*/test/**/*.test.ts'],
+          exclude: [...exclude, 'packages/*/test/lanes/**', 'packages/*/test/process/**'],
+          // Some measure delays.
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'process',
+          include: ['packages/*/test/process/**/*.test.ts'],
           exclude,
           // These measure delays and kill processes; a neighbour would disturb the measurement.
           fileParallelism: false,
-          testTimeout: 300_000,
+          testTimeout: 600_000 * scale,
           hookTimeout: 180_000,
         },
       },

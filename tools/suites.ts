@@ -6,21 +6,29 @@ import type { Tally } from './tally.ts'
 
 const minute = 60_000
 
+/** Narrows a run of vitest. */
+export interface VitestRun {
+  /** Only these test files. */
+  readonly files?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** Projects of vitest.config.ts, run on the Node at `node`. */
 export async function vitestSuite(
   suite: string,
   projects: readonly string[],
   node: string,
   timeoutMs: number,
+  { files = [], env }: VitestRun = {},
 ): Promise<Tally> {
-  const file = resolve('.tmp', `tally-${suite}.json`)
+  const file = resolve('.tmp', `tally-${suite.replaceAll('/', '-')}.json`)
   rmSync(file, { force: true })
   const chosen = projects.flatMap((project) => ['--project', project])
   const reporters = ['--reporter=default', '--reporter=./tools/tally-reporter.ts']
   const { exitCode, seconds } = await run(
     node,
-    ['node_modules/vitest/vitest.mjs', 'run', '--passWithNoTests', ...chosen, ...reporters],
-    { timeoutMs, env: { EVENTUALI_TALLY: file }, show: true },
+    ['node_modules/vitest/vitest.mjs', 'run', ...files, ...chosen, ...reporters],
+    { timeoutMs, env: { EVENTUALI_TALLY: file, ...env }, show: true },
   )
   if (!existsSync(file)) {
     return { suite, passed: 0, failures: ['vitest ended early'], skips: [], seconds }

@@ -1,13 +1,17 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { laneTable } from '../packages/eventuali/test/lane-table.ts'
 import { adapterTableTally } from './adapters.ts'
+import { laneSuites, newRecords } from './lanes.ts'
 import { exampleSuite, typeSuite, vitestSuite } from './suites.ts'
 import { asSeenByCi, report, sumLine, type Tally } from './tally.ts'
 
 const minute = 60_000
 const { values } = parseArgs({ options: { line: { type: 'string', default: '24' } } })
 
-/** Everything, on the Node that the workspace is pinned to. */
+const quickLanes = laneTable.filter(({ quick }) => quick === true)
+
+/** Everything but the long lanes, on the Node that the workspace is pinned to. */
 async function allSuites(): Promise<Tally[]> {
   const node = process.execPath
   const unit = await vitestSuite('unit', ['unit', 'tools'], node, 15 * minute)
@@ -16,8 +20,9 @@ async function allSuites(): Promise<Tally[]> {
     await adapterTableTally(unit.contract ?? []),
     await typeSuite(),
     await exampleSuite(),
-    // Last and alone: these measure delays.
-    await vitestSuite('process', ['process'], node, 25 * minute),
+    await vitestSuite('servers', ['servers'], node, 15 * minute),
+    // Last, because some of them measure delays.
+    ...(await laneSuites(quickLanes, newRecords())),
   ]
 }
 
@@ -30,5 +35,8 @@ async function floorSuites(): Promise<Tally[]> {
 const raw = values.line === '22' ? await floorSuites() : await allSuites()
 const tallies = process.env.CI === 'true' ? raw.map(asSeenByCi) : raw
 console.log(report(tallies))
+if (values.line !== '22') {
+  console.log(`\n${laneTable.length - quickLanes.length} long lanes are left for: npm run lanes`)
+}
 console.log(sumLine(tallies))
 process.exitCode = tallies.some((tally) => tally.failures.length > 0) ? 1 : 0

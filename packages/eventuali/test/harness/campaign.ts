@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import { type Random, seededRandom } from '../../src/kernel/index.ts'
 
@@ -16,6 +17,19 @@ export interface Campaign {
   note(text: string): void
 }
 
+/** What a campaign leaves in the file at $EVENTUALI_CAMPAIGNS, a line of JSON each. */
+export interface CampaignRecord {
+  readonly name: string
+  /** The test file, from the root of the repository. */
+  readonly file: string
+  readonly seed: number
+  readonly scale: number
+  readonly seconds: number
+  readonly notes: readonly string[]
+  /** Of a planted bug: whether it was found. */
+  readonly held: boolean
+}
+
 const seedGiven = process.env.EVENTUALI_SEED
 const scale = Number(process.env.EVENTUALI_SCALE ?? 1)
 
@@ -31,6 +45,7 @@ export async function campaign<T>(
   const random = seededRandom(seed)
   const startedAt = performance.now()
   const notes: string[] = []
+  let held = true
   const between = (low: number, high: number): number =>
     low + Math.floor(random.next() * (high - low + 1))
   try {
@@ -41,13 +56,23 @@ export async function campaign<T>(
       note: (text) => notes.push(text),
     })
   } catch (error) {
-    const file = (expect.getState().testPath ?? '').replace(/^.*\/packages\//, 'packages/')
-    console.error(`${name} failed; again with: EVENTUALI_SEED=${seed} npx vitest run ${file}`)
+    held = false
+    console.error(`${name} failed; again with: EVENTUALI_SEED=${seed} npx vitest run ${testFile()}`)
     throw error
   } finally {
-    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-    console.log(`${name}: ${notes.join('; ')} (seed ${seed}, ${seconds} s)`)
+    const seconds = (performance.now() - startedAt) / 1000
+    console.log(`${name}: ${notes.join('; ')} (seed ${seed}, ${seconds.toFixed(1)} s)`)
+    record({ name, file: testFile(), seed, scale, seconds, notes, held })
   }
+}
+
+function testFile(): string {
+  return (expect.getState().testPath ?? '').replace(/^.*\/packages\//, 'packages/')
+}
+
+function record(campaign: CampaignRecord): void {
+  const file = process.env.EVENTUALI_CAMPAIGNS
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(campaign)}\n`)
 }
 
 /** The value below which `share` of the values lie. */

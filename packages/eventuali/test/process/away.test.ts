@@ -249,5 +249,5 @@ describe.skipIf(skip !== undefined)('a connection that is lost for ten seconds',
       expect(count).toBeGreaterThan(100)
       expect(missed.length).toBeGreaterThan(0)
     })
-  }, 120_000)
+  })
 })

@@ -139,5 +139,5 @@ describe('sqlite, 16 writers beside a long reader', () => {
       expect(walBytes).toBeLessThanOrEqual(64 * 2 ** 20)
       expect(await problems(url, reports)).toEqual([])
     })
-  }, 600_000)
+  })
 })

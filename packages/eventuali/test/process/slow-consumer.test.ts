@@ -77,7 +77,7 @@ describe.each(sharedPlaces())('a consumer that is slower than the log, on $adapt
       backlog = await fill(store, run)
       run.note(`${backlog} events`)
     })
-  }, 240_000)
+  })
   afterAll(() => place.stop())
 
   test.skipIf(place.skip)(

@@ -170,7 +170,7 @@ describe.skipIf(skip !== undefined)('every order of three transactions', () => {
 
   test('a tailing reader skips nothing and sees nothing out of order', async () => {
     expect(await run('R8a schedules', 2000, 'safe')).toEqual([])
-  }, 1_800_000)
+  })
 
   test('the harness finds a reader that takes the newest for the safe position', async () => {
     const wrong = await run('R8a planted: reads up to the newest', 200, 'newest')

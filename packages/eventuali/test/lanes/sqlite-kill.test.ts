@@ -104,7 +104,7 @@ test('a process that is killed while it appends loses nothing it acknowledged', 
   await campaign('R1 kill -9, SQLite', async (run) => {
     expect(await killCycles(run, run.scaled(100))).toEqual([])
   })
-}, 3_600_000)
+})
 
 test('the kill harness finds an append that is acknowledged before it is stored', async () => {
   await campaign('R1 planted: acknowledges early', async (run) => {

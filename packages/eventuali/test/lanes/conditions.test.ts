@@ -70,7 +70,7 @@ describe.each([memoryPlace, ...sharedPlaces()])('conditions on $adapter', (place
     open.push(await openStore(url))
     // A second handle is a second writer where the store can be shared.
     if (open[0]?.capabilities.shared === true) open.push(await openStore(url))
-  }, 60_000)
+  })
   afterAll(async () => {
     for (const store of open) await store.close()
     await place.stop()
@@ -87,7 +87,7 @@ describe.each([memoryPlace, ...sharedPlaces()])('conditions on $adapter', (place
       })
       note(`${scaled(ROUNDS)} rounds`)
     })
-  }, 120_000)
+  })
 
   test('a plain append as one racer counts like any other', async () => {
     await campaign(`mixed races on ${place.adapter}`, async ({ scaled, between, note }) => {
@@ -109,7 +109,7 @@ describe.each([memoryPlace, ...sharedPlaces()])('conditions on $adapter', (place
       })
       note(`${scaled(ROUNDS)} rounds, ${before} won before the plain append`)
     })
-  }, 120_000)
+  })
 
   // With one writer there is no such thing as a lower position that is still open.
   if (place.adapter !== 'postgres') return
@@ -137,5 +137,5 @@ describe.each([memoryPlace, ...sharedPlaces()])('conditions on $adapter', (place
       await held
       note(`${scaled(ROUNDS)} rounds while position ${safe + 1} was held open`)
     })
-  }, 120_000)
+  })
 })

@@ -126,7 +126,7 @@ describe.skipIf(skip !== undefined)('power loss', () => {
       run.note(`${states} states, ${wrong.length} wrong`)
       expect(wrong).toEqual([])
     })
-  }, 3_600_000)
+  })
 
   test('the relaxed profile loses some, and damages nothing', async () => {
     await campaign('R2 control, relaxed', async (run) => {

@@ -115,7 +115,7 @@ describe.skipIf(skip !== undefined)('a PostgreSQL that fails in mid-append', () 
       expect(Math.max(...writers.overdueMs)).toBeLessThan(1000)
       expect([...writers.errors.keys()].filter((code) => code.startsWith('not ours'))).toEqual([])
     })
-  }, 600_000)
+  })
 
   const harm = async (run: Campaign, proxy: FaultyProxy, fault: NetworkFault): Promise<void> => {
     if (fault === 'cut reply') proxy.cutNextReply()
@@ -154,7 +154,7 @@ describe.skipIf(skip !== undefined)('a PostgreSQL that fails in mid-append', () 
 
   test('a network that cuts, delays and goes silent loses and doubles nothing', async () => {
     await campaign('R12 network faults', (run) => breakNetwork(run, server.port, run.scaled(100)))
-  }, 600_000)
+  })
 
   test.skipIf(pgbouncerSkipReason())(
     'nor does it behind PgBouncer',
@@ -197,7 +197,7 @@ describe.skipIf(skip !== undefined)('a PostgreSQL that fails in mid-append', () 
       run.note(`${summary(writers)}; ${wrong[0]}`)
       expect(wrong.join()).toMatch(/has \d+ of \d+ events/)
     })
-  }, 120_000)
+  })
 
   test('the same event id after a cut reply is one event', async () => {
     await campaign('R7 retries with the same id', async (run) => {
@@ -251,5 +251,5 @@ describe.skipIf(skip !== undefined)('a PostgreSQL that fails in mid-append', () 
       expect(log.length).toBe(count)
       expect(unknown).toBeGreaterThan(0)
     })
-  }, 600_000)
+  })
 })

@@ -1,0 +1,82 @@
+import { globSync, readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import type { CampaignRecord } from '../packages/eventuali/test/harness/campaign.ts'
+import { type Lane, laneTable } from '../packages/eventuali/test/lane-table.ts'
+import { lanesOf } from './lanes.ts'
+import { type LaneRun, rowsHeld, scorecard, scorecardPage } from './scorecard.ts'
+
+const folder = 'packages/eventuali/test'
+
+test('the table has each lane of the folders once', () => {
+  const files = globSync([`${folder}/lanes/**/*.test.ts`, `${folder}/process/**/*.test.ts`])
+    .map((file) => file.slice(folder.length + 1).replace(/\.test\.ts$/, ''))
+    .sort()
+  expect(laneTable.map(({ file }) => file).sort()).toEqual(files)
+})
+
+test('the budgets of all lanes fit into fifteen minutes on two cores', () => {
+  const seconds = (project: string): number =>
+    laneTable
+      .filter(({ file }) => file.startsWith(`${project}/`))
+      .reduce((sum, { budgetSeconds }) => sum + budgetSeconds, 0)
+  expect(seconds('lanes') / 2 + seconds('process')).toBeLessThanOrEqual(900)
+})
+
+test('the page of the last run names every lane', () => {
+  const page = readFileSync('docs/reliability.md', 'utf8')
+  const named = [...page.matchAll(/^\| `([^`]+)` \| /gm)].map(([, file]) => file)
+  expect(named.sort()).toEqual(laneTable.map(({ file }) => file).sort())
+})
+
+test('every row of the scorecard has a lane or says why it has none', () => {
+  const rows = new Set(
+    laneTable.flatMap(({ rows }) => rows.map((row) => row.replace(/[a-z]$/, ''))),
+  )
+  const missing = scorecard.filter(({ id, open }) => open === undefined && !rows.has(id))
+  expect(missing.map(({ id }) => id)).toEqual([])
+})
+
+const lane: Lane = {
+  file: 'lanes/made-up',
+  rows: ['R8a', 'R9'],
+  does: 'nothing',
+  budgetSeconds: 1,
+  soakScale: 2,
+}
+
+function runWith(...campaigns: readonly Partial<CampaignRecord>[]): LaneRun[] {
+  const whole = campaigns.map((campaign) => ({
+    ...{ name: '', file: '', seed: 7, scale: 1, seconds: 1, notes: ['4 kills'], held: true },
+    ...campaign,
+  }))
+  return [{ lane, campaigns: whole, seconds: 1 }]
+}
+
+test('rows are chosen by their number, with and without a letter', () => {
+  expect(lanesOf(['R8'], [lane])).toEqual([lane])
+  expect(lanesOf(['r8a'], [lane])).toEqual([lane])
+  expect(lanesOf(['R8b', 'R1'], [lane])).toEqual([])
+  expect(lanesOf([], [lane])).toEqual([lane])
+})
+
+test('a row holds when something was run for it and nothing failed, its planted bugs included', () => {
+  expect(rowsHeld(runWith({ name: 'R8a schedules' }))).toBe(1)
+  expect(rowsHeld(runWith({ name: 'races' }))).toBe(2)
+  expect(rowsHeld(runWith({ name: 'races', held: false }))).toBe(0)
+  expect(rowsHeld(runWith({ name: 'R9 kills' }, { name: 'R9 planted: x', held: false }))).toBe(0)
+  expect(rowsHeld(runWith({ name: 'R9 planted: x' }))).toBe(0)
+})
+
+test('the page shows counts, seeds and failures', () => {
+  const page = scorecardPage(
+    runWith({ name: 'R9 kills' }, { name: 'R9 planted: early' }, { name: 'R8a x', held: false }),
+    [{ suite: 'lanes', passed: 3, failures: ['one'], skips: [], seconds: 1 }],
+    12,
+  )
+  expect(page).toContain('| holds | 1 of 1 | kills: 4 kills |')
+  expect(page).toContain('| FAILS | 0 of 0 |')
+  expect(page).toContain('3 tests passed, 1 failed')
+  expect(page).toMatch(
+    /`lanes\/made-up` \| R8a, R9 \| nothing \| 1 \| 1 \| beside another \| 2 times \| 7 \|/,
+  )
+})

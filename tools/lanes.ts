@@ -1,0 +1,121 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import type { CampaignRecord } from '../packages/eventuali/test/harness/campaign.ts'
+import { type Lane, laneTable } from '../packages/eventuali/test/lane-table.ts'
+import { type LaneRun, scorecardPage } from './scorecard.ts'
+import { vitestSuite } from './suites.ts'
+import { asSeenByCi, report, sumLine, type Tally } from './tally.ts'
+
+const minute = 60_000
+const page = 'docs/reliability.md'
+const usage = `usage: npm run lanes -- [ROW ...] [--slow] [--write-docs]
+       npm run soak -- [ROW ...]
+
+Runs the harnesses of the scorecard, all of them or those of the rows named (R1 R8b ...), in the size
+of a pull request; as a soak one file after another, each many times as large. EVENTUALI_SEED=n takes
+that seed.
+
+  --slow        leave out those that are a part of npm test
+  --soak        many times as large, by the table in packages/eventuali/test/lane-table.ts
+  --write-docs  write ${page} from what this run has shown; takes no rows`
+
+/** The lanes of the rows named; R8 means R8a and R8b as well. No rows: all. */
+export function lanesOf(rows: readonly string[], table: readonly Lane[] = laneTable): Lane[] {
+  if (rows.length === 0) return [...table]
+  const asked = rows.map((row) => new RegExp(`^${row}[a-z]?$`, 'i'))
+  return table.filter((lane) => lane.rows.some((row) => asked.some((one) => one.test(row))))
+}
+
+function laneFile(lane: Lane): string {
+  return `packages/eventuali/test/${lane.file}.test.ts`
+}
+
+/** The lanes as suites: those that disturb nobody side by side, then those that measure, alone. */
+export async function laneSuites(lanes: readonly Lane[], records: string): Promise<Tally[]> {
+  const tallies: Tally[] = []
+  for (const project of ['lanes', 'process'] as const) {
+    const files = lanes.filter((lane) => lane.file.startsWith(`${project}/`)).map(laneFile)
+    if (files.length === 0) continue
+    const more = { files, env: { EVENTUALI_CAMPAIGNS: records } }
+    tallies.push(await vitestSuite(project, [project], process.execPath, 25 * minute, more))
+  }
+  return tallies
+}
+
+async function soakSuites(lanes: readonly Lane[], records: string): Promise<Tally[]> {
+  const tallies: Tally[] = []
+  for (const lane of lanes) {
+    const project = lane.file.replace(/\/.*/, '')
+    const env = { EVENTUALI_CAMPAIGNS: records, EVENTUALI_SCALE: String(lane.soakScale) }
+    const more = { files: [laneFile(lane)], env }
+    const boundMs = 150 * minute
+    tallies.push(await vitestSuite(lane.file, [project], process.execPath, boundMs, more))
+  }
+  return tallies
+}
+
+/** An empty file for what the campaigns of a run say. */
+export function newRecords(): string {
+  const file = resolve('.tmp', 'campaigns.ndjson')
+  rmSync(file, { force: true })
+  return file
+}
+
+function campaignsIn(file: string): CampaignRecord[] {
+  if (!existsSync(file)) return []
+  const lines = readFileSync(file, 'utf8').trim().split('\n')
+  return lines.map((line) => JSON.parse(line) as CampaignRecord)
+}
+
+/** Each lane with what its campaigns said and how long its file took. */
+function runsOf(lanes: readonly Lane[], campaigns: readonly CampaignRecord[]): LaneRun[] {
+  return lanes.map((lane) => {
+    const own = campaigns.filter((campaign) => campaign.file === laneFile(lane))
+    return { lane, campaigns: own, seconds: own.reduce((sum, { seconds }) => sum + seconds, 0) }
+  })
+}
+
+function budgetText(runs: readonly LaneRun[]): string {
+  const lines = runs.map(({ lane, seconds }) => {
+    const over = seconds > lane.budgetSeconds ? '   over its budget' : ''
+    const took = seconds.toFixed(1).padStart(7)
+    return `${lane.file.padEnd(30)} ${took} s of ${String(lane.budgetSeconds).padStart(4)} s${over}`
+  })
+  return ['', ...lines].join('\n')
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      soak: { type: 'boolean', default: false },
+      slow: { type: 'boolean', default: false },
+      'write-docs': { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const chosen = lanesOf(positionals).filter((lane) => !(values.slow && lane.quick === true))
+  const partial = values['write-docs'] && (positionals.length > 0 || values.slow || values.soak)
+  if (values.help || partial || chosen.length === 0) {
+    console.log(usage)
+    process.exitCode = values.help ? 0 : 2
+    return
+  }
+  const records = newRecords()
+  const started = performance.now()
+  const raw = values.soak ? await soakSuites(chosen, records) : await laneSuites(chosen, records)
+  const tallies = process.env.CI === 'true' ? raw.map(asSeenByCi) : raw
+  const runs = runsOf(chosen, campaignsIn(records))
+  console.log(report(tallies))
+  console.log(budgetText(runs))
+  if (values['write-docs']) {
+    const seconds = (performance.now() - started) / 1000
+    writeFileSync(page, scorecardPage(runs, tallies, seconds))
+    console.log(`wrote ${page}`)
+  }
+  console.log(sumLine(tallies))
+  process.exitCode = tallies.some((tally) => tally.failures.length > 0) ? 1 : 0
+}
+
+if (import.meta.main) await main()
