@@ -43,7 +43,8 @@ export function json(text: string): unknown {
   const check = (key: string, value: unknown, context?: { readonly source?: string }): unknown => {
     const source = context?.source
     const isInteger = typeof value === 'number' && source !== undefined && INTEGER.test(source)
-    if (isInteger && BigInt(source) !== BigInt(value)) {
+    // One that is beyond all numbers has any number of digits, over which BigInt takes its time.
+    if (isInteger && (!Number.isFinite(value) || BigInt(source) !== BigInt(value))) {
       throw new RangeError(`${key === '' ? 'it' : key} is too large for an exact number`)
     }
     return value

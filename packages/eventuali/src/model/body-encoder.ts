@@ -7,6 +7,7 @@ import {
   compressorOf,
 } from './compression.ts'
 import { InvalidArgumentError } from './errors.ts'
+import { expandedBytesMax } from './limits.ts'
 import { messagePack } from './message-pack.ts'
 
 /** Data above so many bytes is compressed, unless said otherwise. */
@@ -88,7 +89,8 @@ function encodeBody(
   const maybeLarge = compressor !== undefined && (packedBytes ?? json).length * 3 > above
   if (maybeLarge) {
     const content = packedBytes ?? Buffer.from(json)
-    if (content.length > above) {
+    // A kept state may be larger than any event; what would not be expanded again stays text.
+    if (content.length > above && content.length <= expandedBytesMax) {
       const small = compressor.compress(content)
       if (small.length + 9 < content.length) {
         return frameBody(codecNumber(kept, compressor.name), content.length, small)

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { codecName, codecNumber, codecOf, type EncodingName, textOfData } from './body.ts'
+import {
+  codecName,
+  codecNumber,
+  codecOf,
+  type EncodingName,
+  frameBody,
+  textOfData,
+} from './body.ts'
 import { type BodyEncoder, bodyEncoder, type CodecOptions, exactEncoder } from './body-encoder.ts'
 import {
   decodeRow,
@@ -151,4 +158,30 @@ test.each(compressionNames)('%s gives no more bytes than were said', (name) => {
   expect(() => compressor.decompress(many, 999_999)).toThrow()
   expect(() => compressor.decompress(many, 1_000_001)).toThrow()
   expect(compressor.decompress(compressor.compress(Buffer.alloc(0)), 0)).toHaveLength(0)
+})
+
+/** A body that somebody put together, with the right checksum in front. */
+function forged(codec: number, size: number | undefined, content: Uint8Array): StoredRow {
+  return { ...rowOf({}, undefined), data: frameBody(codec, size, content) }
+}
+
+test.each([
+  ['a big integer', [0xc7, 1, 0x42, 1]],
+  ['a pattern', [0xd4, 0x78, 0, 0x92, 0xa1, 0x61, 0xa1, 0x67]],
+  ['a set', [0xd4, 0x73, 0, 0x91, 1]],
+  ['a date', [0xd6, 0xff, 1, 2, 3, 4]],
+  ['nothing', [0xd4, 0, 0]],
+  ['a list that holds itself', [0xd6, 0x69, 0, 0, 0, 1, 0x91, 0xd6, 0x70, 0, 0, 0, 1]],
+  ['NaN', [0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]],
+])('MessagePack of %s is no data of ours', (_what, bytes) => {
+  const row = forged(codecNumber('msgpack'), undefined, Uint8Array.from(bytes))
+  expect(() => decodeRow(row)).toThrow(expect.objectContaining({ code: 'EVENT_CORRUPT' }))
+  expect(() => textOfRow(row)).toThrow(expect.objectContaining({ code: 'EVENT_CORRUPT' }))
+})
+
+test.each(compressionNames)('a body of %s that says it holds a gigabyte is refused', (name) => {
+  const row = forged(codecNumber('json', name), 2 ** 30, new Uint8Array(64))
+  expect(() => decodeRow(row)).toThrow(
+    expect.objectContaining({ cause: new RangeError('its body would take 1073741824 bytes') }),
+  )
 })

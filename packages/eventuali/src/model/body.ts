@@ -1,6 +1,8 @@
 import { crc32 } from 'node:zlib'
 import { type CompressionName, compressionNames, compressorOf } from './compression.ts'
 import { CodecMissingError } from './errors.ts'
+import { assertJson } from './json-value.ts'
+import { expandedBytesMax } from './limits.ts'
 import { isFitForMessagePack, messagePack } from './message-pack.ts'
 
 /*
@@ -81,14 +83,28 @@ function contentOf(body: Uint8Array): { readonly codec: number; readonly content
   if (view.length < HEADER + SIZE) throw new RangeError('its body is cut off')
   const name = compressionNames[Math.floor(codec / PER_COMPRESSION) - 1] as CompressionName
   const packed = view.subarray(HEADER + SIZE)
-  return { codec, content: compressorOf(name).decompress(packed, view.readUInt32LE(HEADER)) }
+  const size = view.readUInt32LE(HEADER)
+  // Nothing that large is ever written: the few bytes of a bomb are not to fill the memory.
+  if (size > expandedBytesMax) throw new RangeError(`its body would take ${size} bytes`)
+  return { codec, content: compressorOf(name).decompress(packed, size) }
+}
+
+/**
+ * The value of a MessagePack content. Throws for what JSON does not carry: the package reads types
+ * of its own as well (dates, maps, patterns, objects that hold themselves), of which we wrote none.
+ */
+function unpackedValue(content: Uint8Array): unknown {
+  const value = messagePack().unpack(content)
+  assertJson(value, 'its body')
+  if (value === undefined) throw new RangeError('its body is undefined')
+  return value
 }
 
 /** The value that data holds. Throws for damaged data, and CodecMissingError. */
 export function valueOfData(data: string | Uint8Array): unknown {
   if (typeof data === 'string') return JSON.parse(data)
   const { codec, content } = contentOf(data)
-  if (codec % PER_COMPRESSION === MSGPACK) return messagePack().unpack(content)
+  if (codec % PER_COMPRESSION === MSGPACK) return unpackedValue(content)
   return JSON.parse(utf8.decode(content))
 }
 
@@ -97,7 +113,7 @@ export function textOfData(data: string | Uint8Array): string {
   if (typeof data === 'string') return data
   const { codec, content } = contentOf(data)
   if (codec % PER_COMPRESSION !== MSGPACK) return utf8.decode(content)
-  return JSON.stringify(messagePack().unpack(content))
+  return JSON.stringify(unpackedValue(content))
 }
 
 /** MessagePack of a JSON text, or undefined when it would not come back as it is. */

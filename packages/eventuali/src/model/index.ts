@@ -30,14 +30,11 @@ export {
 export { codecName, codecOf, type EncodingName, expandedBytes, textOfData } from './body.ts'
 export { type BodyEncoder, bodyEncoder, type CodecOptions } from './body-encoder.ts'
 export {
-  assertJson,
   checksumOf,
   decodeRow,
   type EncodableEvent,
   type EncodedEvent,
   encodeEvent,
-  eventBytesMax,
-  nestingDepthMax,
   rowIsIntact,
   type StoredRow,
   textOfRow,
@@ -154,6 +151,8 @@ export {
 export { UpcastError, UpcasterMissingError } from './evolution-errors.ts'
 export type { Json } from './json.ts'
 export type { JsonProblem } from './json-check.ts'
+export { assertJson } from './json-value.ts'
+export { eventBytesMax, nestingDepthMax } from './limits.ts'
 export {
   ForkTargetExistsError,
   MigrationCollisionError,

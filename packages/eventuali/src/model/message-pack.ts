@@ -15,7 +15,10 @@ const PACKAGE = 'msgpackr'
  * Plain maps and nothing of its own: without records and extensions any reader of MessagePack can
  * read it, with nothing but the bytes.
  */
-const plain = { useRecords: false, mapsAsObjects: true, variableMapSize: true } as const
+const plain = {
+  ...{ useRecords: false, mapsAsObjects: true, variableMapSize: true },
+  structuredClone: false,
+} as const
 
 let packer: Packer | undefined
 

@@ -90,7 +90,8 @@ function refuseInexactNumbers(text: string): void {
     if (typeof value !== 'number' || Number.isSafeInteger(value) || source === undefined) {
       return value
     }
-    if (INTEGER.test(source) && BigInt(source) !== BigInt(value)) {
+    // One that is beyond all numbers has any number of digits, over which BigInt takes its time.
+    if (INTEGER.test(source) && (!Number.isFinite(value) || BigInt(source) !== BigInt(value))) {
       refuse(`${key}: ${source.slice(0, 40)} is too large for an exact number; write it as text`)
     }
     return value

@@ -241,6 +241,7 @@ const bad: readonly (readonly [name: string, line: string, reason: RegExp])[] = 
   ['__proto__ outside', '{"__proto__":{"stream":"s"},"type":"T","data":1}', /has no "stream"/],
   ['1e400', '{"stream":"s","type":"T","data":1e400}', /Infinity/],
   ['a large integer', '{"stream":"s","type":"T","data":{"n":9007199254740993}}', /exact number/],
+  ['a huge integer', `{"stream":"s","type":"T","data":${'9'.repeat(2e6)}}`, /exact number/],
   [
     'deep nesting',
     `{"stream":"s","type":"T","data":${'['.repeat(9e4)}${']'.repeat(9e4)}}`,

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import { assertJson } from './codec.ts'
+import { assertJson } from './json-value.ts'
 
 const prototype = Object.prototype as { leftover?: unknown }
 
