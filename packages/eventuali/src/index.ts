@@ -93,6 +93,7 @@ export {
   MigrationInPlaceError,
   MigrationPlanError,
   NestedTransactionError,
+  NumbersExhaustedError,
   nameLengthMax,
   nestingDepthMax,
   OperationTimeoutError,

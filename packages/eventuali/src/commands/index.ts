@@ -13,6 +13,7 @@ export {
   append,
   appendAll,
   type ConditionInput,
+  checkedExpectedVersion,
   refusalError,
 } from './append.ts'
 export type {

@@ -13,6 +13,16 @@ export function compareText(a: string, b: string): number {
   return a.length - b.length
 }
 
+/** A value as an error shows it, whatever it is; what JSON does not carry is named by its type. */
+export function shownText(value: unknown): string {
+  try {
+    const text = JSON.stringify(value)
+    return text === undefined ? typeof value : text.slice(0, 200)
+  } catch {
+    return typeof value
+  }
+}
+
 function isSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit <= 0xdfff
 }

@@ -42,6 +42,9 @@ function checked(options: CodecOptions): {
   readonly compression: CompressionName | undefined
   readonly above: number
 } {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError('codec', 'must be an object')
+  }
   const { encoding = 'json', compress } = options
   if (encoding !== 'json' && encoding !== 'msgpack') {
     throw new InvalidArgumentError('codec.encoding', "must be 'json' or 'msgpack'")

@@ -185,3 +185,16 @@ test.each(compressionNames)('a body of %s that says it holds a gigabyte is refus
     expect.objectContaining({ cause: new RangeError('its body would take 1073741824 bytes') }),
   )
 })
+
+test('what is nested too deep for MessagePack stays text, and can be read', () => {
+  const encoder = bodyEncoder({ encoding: 'msgpack' })
+  let looks = 0
+  // Shallow when it is checked, deep when it is written.
+  const turning = {
+    get data() {
+      return looks++ === 0 ? 1 : JSON.parse(`${'['.repeat(300)}${']'.repeat(300)}`)
+    },
+  }
+  const row = rowOf(turning, encoder)
+  expect(JSON.stringify(decodeRow(row).data)).toHaveLength(600 + '{"data":}'.length)
+})

@@ -108,6 +108,16 @@ export function valueOfData(data: string | Uint8Array): unknown {
   return JSON.parse(utf8.decode(content))
 }
 
+/** Whether it passes the check of `unpackedValue`; what is nested too deep does not. */
+function isReadable(value: unknown): boolean {
+  try {
+    assertJson(value, '')
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** The JSON text that data was made of. Throws as `valueOfData` does. */
 export function textOfData(data: string | Uint8Array): string {
   if (typeof data === 'string') return data
@@ -118,5 +128,7 @@ export function textOfData(data: string | Uint8Array): string {
 
 /** MessagePack of a JSON text, or undefined when it would not come back as it is. */
 export function packed(json: string): Uint8Array | undefined {
-  return isFitForMessagePack(json) ? messagePack().pack(JSON.parse(json)) : undefined
+  if (!isFitForMessagePack(json)) return undefined
+  const value: unknown = JSON.parse(json)
+  return isReadable(value) ? messagePack().pack(value) : undefined
 }

@@ -8,7 +8,7 @@ import {
   EventTooLargeError,
 } from './errors.ts'
 import type { EventMetadata, RecordedEvent } from './event.ts'
-import { assertJson } from './json-value.ts'
+import { jsonTextOf } from './json-value.ts'
 import { eventBytesMax } from './limits.ts'
 
 /** An event as rows carry it. */
@@ -88,13 +88,11 @@ export function encodeEvent(
   event: EncodableEvent,
   encoder?: BodyEncoder | undefined,
 ): EncodedEvent {
-  assertJson(event.data, 'data')
   if (event.data === undefined) throw new DataNotJsonError('data', 'is undefined; use null')
-  assertJson(event.metadata, 'metadata')
-  const data = JSON.stringify(event.data)
+  const data = jsonTextOf(event.data, 'data')
   let metadata = ''
   for (const _ in event.metadata) {
-    metadata = JSON.stringify(event.metadata)
+    metadata = jsonTextOf(event.metadata, 'metadata')
     break
   }
   if (metadata === '{}') metadata = ''

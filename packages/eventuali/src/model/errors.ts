@@ -143,8 +143,8 @@ export class DataNotJsonError extends EventualiError {
   /** Where, as in `data.items[2].at`. */
   readonly path: string
 
-  constructor(path: string, what: string) {
-    super(`${path} ${what}; convert it, or give the event a codec`)
+  constructor(path: string, what: string, options?: { readonly cause?: unknown }) {
+    super(`${path} ${what}; convert it, or give the event a codec`, options)
     this.path = path
   }
 }

@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { shownText } from '../kernel/index.ts'
 import { DefinitionError, InvalidNameError } from './errors.ts'
 import type { EventInput, EventMetadata, RecordedEvent } from './event.ts'
 import type { EventEvolution } from './evolution.ts'
@@ -180,7 +181,9 @@ function definitionFrom(type: string, spec: unknown): EventDefinition {
   }
   const version = details.version ?? 1
   if (!Number.isSafeInteger(version) || version < 1) {
-    throw new DefinitionError(`event ${JSON.stringify(type)} has version ${version}; use 1, 2, …`)
+    throw new DefinitionError(
+      `event ${JSON.stringify(type)} has version ${shownText(version)}; use 1, 2, …`,
+    )
   }
   return {
     type,
@@ -207,6 +210,10 @@ function checkedEvolution(
   { upcast = {}, formerly = [], into = [], defaults }: EventEvolution,
 ): EventEvolution {
   const refuse = (what: string) => new DefinitionError(`event ${JSON.stringify(type)} ${what}`)
+  if (typeof upcast !== 'object' || upcast === null) throw refuse('has an "upcast" of no functions')
+  if (!Array.isArray(formerly) || !Array.isArray(into)) {
+    throw refuse('has a "formerly" or an "into" that is no list of names')
+  }
   for (const [from, upcaster] of Object.entries(upcast)) {
     if (!(Number(from) >= 1 && Number(from) < version)) {
       throw refuse(`has an upcaster from version ${from}; it has to be below its own, ${version}`)

@@ -1,3 +1,4 @@
+import { shownText } from '../kernel/index.ts'
 import { DefinitionError } from './errors.ts'
 import type { RecordedEvent } from './event.ts'
 import {
@@ -92,9 +93,12 @@ function registryOf(all: Iterable<EventDefinition>): EventRegistry {
  */
 export function eventRegistry(...sources: readonly EventCreators[]): EventRegistry {
   return registryOf(
-    sources.flatMap((source) =>
-      Object.keys(source).map((name) => definitionOfCreator(name, source[name])),
-    ),
+    sources.flatMap((source) => {
+      if (typeof source !== 'object' || source === null) {
+        throw new DefinitionError(`events are what defineEvents gives, not ${shownText(source)}`)
+      }
+      return Object.keys(source).map((name) => definitionOfCreator(name, source[name]))
+    }),
   )
 }
 

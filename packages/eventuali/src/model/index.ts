@@ -152,6 +152,7 @@ export { UpcastError, UpcasterMissingError } from './evolution-errors.ts'
 export type { Json } from './json.ts'
 export type { JsonProblem } from './json-check.ts'
 export { assertJson } from './json-value.ts'
+export { NumbersExhaustedError } from './limit-errors.ts'
 export { eventBytesMax, nestingDepthMax } from './limits.ts'
 export {
   ForkTargetExistsError,

@@ -1,3 +1,4 @@
+import { isEventualiError } from '../kernel/index.ts'
 import { DataNotJsonError } from './errors.ts'
 import { nestingDepthMax } from './limits.ts'
 
@@ -14,6 +15,23 @@ function describe(value: object): string {
  */
 export function assertJson(value: unknown, path: string): void {
   visit(value, path, undefined, 0)
+}
+
+/**
+ * The JSON text of a value. Throws DataNotJsonError as `assertJson` does, and where looking at the
+ * value fails: a getter that throws, or that tells something else the second time.
+ */
+export function jsonTextOf(value: unknown, path: string): string {
+  let cause: unknown
+  try {
+    assertJson(value, path)
+    const text: string | undefined = JSON.stringify(value)
+    if (text !== undefined) return text
+  } catch (error) {
+    if (isEventualiError(error)) throw error
+    cause = error
+  }
+  throw new DataNotJsonError(path, 'cannot be read', { cause })
 }
 
 interface Trail {

@@ -1,5 +1,6 @@
-import { uuidV5 } from '../kernel/index.ts'
+import { shownText, uuidV5 } from '../kernel/index.ts'
 import {
+  assertEventId,
   assertJson,
   assertStreamName,
   type EventCreators,
@@ -65,13 +66,32 @@ function textsOf(argument: string, value: unknown): void {
   throw new InvalidArgumentError(argument, 'must be an array of texts')
 }
 
+function assertObject(argument: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return
+  throw new InvalidArgumentError(argument, 'must be an object')
+}
+
+function assertFunction(argument: string, value: unknown): void {
+  if (value === undefined || typeof value === 'function') return
+  throw new InvalidArgumentError(argument, 'must be a function')
+}
+
 /** Checks a plan. Throws InvalidArgumentError, InvalidNameError, DefinitionError. */
-export function assertPlan({
-  filter,
-  rename = {},
-  redact = {},
-  revision = 1,
-}: MigrationPlan): void {
+export function assertPlan(plan: MigrationPlan): void {
+  assertObject('plan', plan)
+  const { filter, rename = {}, redact = {}, revision = 1, events } = plan
+  for (const [name, value] of Object.entries({
+    filter: filter === undefined ? {} : filter,
+    rename,
+    redact,
+  })) {
+    assertObject(name, value)
+  }
+  assertFunction('stream', plan.stream)
+  assertFunction('transform', plan.transform)
+  if (events !== undefined && !Array.isArray(events)) {
+    throw new InvalidArgumentError('events', 'must be an array of what defineEvents gives')
+  }
   const { streams } = filter ?? {}
   if (streams !== undefined) {
     textsOf('filter.streams', streams)
@@ -197,12 +217,15 @@ function checked(
   }
   try {
     assertStreamName(made.stream)
+    assertEventId(made.id)
+    if (!(made.time instanceof Date)) throw new InvalidArgumentError('time', 'is not a Date')
+    if (!Array.isArray(made.tags)) throw new InvalidArgumentError('tags', 'are not an array')
     assertJson(made.data, made.type)
   } catch (error) {
     throw refuse('gave an event that no store takes', error)
   }
-  if (isSystemType(made.type) || typeof made.type !== 'string' || made.type === '') {
-    throw refuse(`gave the type ${JSON.stringify(made.type)}`)
+  if (typeof made.type !== 'string' || made.type === '' || isSystemType(made.type)) {
+    throw refuse(`gave the type ${shownText(made.type)}`)
   }
   return made
 }

@@ -184,7 +184,13 @@ function assertInteger(argument: string, value: unknown, least: number): void {
   refuse(argument, `must be an integer of ${least} or more`)
 }
 
+function assertObject(argument: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) refuse(argument, 'must be an object')
+}
+
 function assertFrom(from: ReplayFrom, filter: ReplayFilter): void {
+  assertObject('from', from)
+  assertObject('filter', filter)
   if ('stream' in from) {
     assertStreamName(from.stream)
     assertInteger('from.version', from.version, 1)
@@ -208,8 +214,12 @@ function assertTexts(argument: string, value: unknown): void {
 
 /** Checks the options of a replay. Throws InvalidArgumentError, InvalidNameError. */
 export function assertReplayOptions(options: ReplayOptions): void {
+  assertObject('options', options)
   const { from = { position: 0 }, filter = {}, upTo, into, ratePerSecond, resume } = options
   assertFrom(from, filter)
+  if (options.decode !== undefined && typeof options.decode !== 'function') {
+    refuse('decode', 'must be a function')
+  }
   for (const name of ['types', 'categories', 'tags'] as const) assertTexts(name, filter[name])
   assertInteger('upTo', upTo, 0)
   if (into === undefined && options.dryRun !== true) {
@@ -218,10 +228,13 @@ export function assertReplayOptions(options: ReplayOptions): void {
       'must be a handler, { batch }, { store } or { projection }; only a dry run goes without',
     )
   }
-  if (ratePerSecond !== undefined && !(ratePerSecond > 0 && ratePerSecond <= RATE_LIMIT)) {
+  if (into !== undefined && typeof into !== 'function') assertObject('into', into)
+  const isRate = typeof ratePerSecond === 'number' && ratePerSecond > 0
+  if (ratePerSecond !== undefined && !(isRate && ratePerSecond <= RATE_LIMIT)) {
     refuse('ratePerSecond', `must be a number above 0, at most ${RATE_LIMIT}`)
   }
   if (resume === undefined) return
+  assertObject('resume', resume)
   if (typeof into === 'object' && 'projection' in into) {
     refuse('resume', 'has no use for a projection in memory, which begins anew each time')
   }

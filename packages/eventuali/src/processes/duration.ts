@@ -1,3 +1,4 @@
+import { shownText } from '../kernel/index.ts'
 import { InvalidArgumentError } from '../model/index.ts'
 
 /** A length of time: `'30 minutes'`, `'1h 30m'`, ISO 8601 (`'PT30M'`), or milliseconds. */
@@ -28,7 +29,7 @@ const ISO_CALENDAR = /^P(?:\d+(?:\.\d+)?[YM])/
 const PART = /(\d+(?:\.\d+)?)\s*([a-z]+)/gy
 
 function refuse(value: unknown, why: string): InvalidArgumentError {
-  return new InvalidArgumentError('duration', `${JSON.stringify(value)} ${why}`)
+  return new InvalidArgumentError('duration', `${shownText(value)} ${why}`)
 }
 
 function isoMs(text: string): number | undefined {

@@ -56,6 +56,9 @@ export function recurrenceOf(
   } catch {
     throw new InvalidArgumentError('timeZone', `${JSON.stringify(timeZone)} is not known here`)
   }
+  if (typeof pattern !== 'string' && typeof pattern !== 'number') {
+    throw new InvalidArgumentError('pattern', 'is no text and no number')
+  }
   const text = String(pattern)
   const isCron = typeof pattern === 'string' && (/^@\w+$/.test(text) || /\s\S+\s\S+\s/.test(text))
   if (!isCron) {

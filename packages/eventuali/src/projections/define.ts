@@ -1,3 +1,4 @@
+import { shownText } from '../kernel/index.ts'
 import {
   DefinitionError,
   type EventCreators,
@@ -294,7 +295,7 @@ export function defineProjection<
   const { name, version } = loose
   if (typeof name !== 'string' || !NAME.test(name)) {
     throw new DefinitionError(
-      `projection name ${JSON.stringify(name)} is not letters, digits, _ and -, a small letter first, at most 60`,
+      `projection name ${shownText(name)} is not letters, digits, _ and -, a small letter first, at most 60`,
     )
   }
   if (!Number.isSafeInteger(version) || version < 1) {

@@ -1,3 +1,4 @@
+import { shownText } from '../kernel/index.ts'
 import { DefinitionError, InvalidArgumentError, type Json } from '../model/index.ts'
 import type { CallOptions, EventStore, RecordChange } from '../ports/index.ts'
 import {
@@ -268,7 +269,7 @@ export class Projections {
   #definition(name: string): AnyProjection {
     const found = this.#definitions.get(name)
     if (found !== undefined) return found
-    throw new InvalidArgumentError('name', `${JSON.stringify(name)} is no projection of this store`)
+    throw new InvalidArgumentError('name', `${shownText(name)} is no projection of this store`)
   }
 
   #audit(

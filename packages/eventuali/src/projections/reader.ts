@@ -1,5 +1,5 @@
 import { isEventualiError } from '../kernel/index.ts'
-import { ProjectionNotReadyError } from '../model/index.ts'
+import { InvalidArgumentError, ProjectionNotReadyError } from '../model/index.ts'
 import type { CallOptions, EventStore, StoredDocument } from '../ports/index.ts'
 import type { CollectionReads, DocumentEntry } from './collection.ts'
 import { targetName } from './define.ts'
@@ -44,6 +44,9 @@ export class CollectionReader<T> implements CollectionReads<T> {
     keys: readonly string[],
     options?: CallOptions,
   ): Promise<readonly (T | undefined)[]> {
+    if (!Array.isArray(keys) || keys.some((key) => typeof key !== 'string')) {
+      throw new InvalidArgumentError('key', 'must be a text')
+    }
     if (keys.length === 0) return []
     const found = await this.#read(() => this.#port.models.get(this.#view, keys, options))
     return found.map((document) => document?.value as T | undefined)

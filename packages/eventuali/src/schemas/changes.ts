@@ -1,5 +1,5 @@
 import { canonicalText, type JsonSchema } from './json-schema.ts'
-import { alternativesOf, asSchema, type Placed, typeText } from './schema-shape.ts'
+import { alternativesOf, asSchema, type Placed, requiredOf, typeText } from './schema-shape.ts'
 
 /** One difference between two schemas, for people. */
 export interface SchemaChange {
@@ -25,7 +25,11 @@ const DEPTH_MAX = 20
  * ```
  */
 export function schemaChanges(from: JsonSchema, to: JsonSchema): readonly SchemaChange[] {
-  return changes({ schema: from, root: from }, { schema: to, root: to }, 'data', 0)
+  const placed = (given: JsonSchema): Placed => {
+    const schema = asSchema(given)
+    return { schema, root: schema }
+  }
+  return changes(placed(from), placed(to), 'data', 0)
 }
 
 /** The one object that a schema allows, if that is all it allows. */
@@ -57,7 +61,7 @@ interface Field {
 }
 
 function fieldsOf({ schema, root }: Placed): ReadonlyMap<string, Field> {
-  const required = new Set((schema.required ?? []) as readonly string[])
+  const required = new Set(requiredOf(schema))
   return new Map(
     Object.entries((schema.properties ?? {}) as JsonSchema).map(([key, part]) => [
       key,

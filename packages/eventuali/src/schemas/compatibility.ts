@@ -1,6 +1,7 @@
 import type { EventDefinition, EventRegistry } from '../model/index.ts'
 import { type JsonSchema, schemaHash, storedSchema } from './json-schema.ts'
 import { type Narrowing, narrowings } from './narrowing.ts'
+import { requiredOf } from './schema-shape.ts'
 import { upcasterStub } from './stub.ts'
 
 /**
@@ -172,7 +173,7 @@ function range(from: number, to: number): readonly number[] {
 function filled(schema: JsonSchema, { evolution }: EventDefinition): JsonSchema {
   const keys = Object.keys(evolution.defaults ?? {})
   if (keys.length === 0) return schema
-  const required = (schema.required ?? []) as readonly string[]
+  const required = requiredOf(schema)
   return { ...schema, required: [...new Set([...required, ...keys])] }
 }
 

@@ -6,6 +6,7 @@ import {
   keywordsOf,
   listedValues,
   type Placed,
+  requiredOf,
   typeOf,
   typeText,
 } from './schema-shape.ts'
@@ -261,8 +262,8 @@ function objects(from: Placed, to: Placed, walk: Walk): readonly Narrowing[] {
   const found: Narrowing[] = []
   const has = (from.schema.properties ?? {}) as JsonSchema
   const wants = (to.schema.properties ?? {}) as JsonSchema
-  const always = new Set((from.schema.required ?? []) as readonly string[])
-  const needed = new Set((to.schema.required ?? []) as readonly string[])
+  const always = new Set(requiredOf(from.schema))
+  const needed = new Set(requiredOf(to.schema))
   const others = (schema: JsonSchema) =>
     typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined
   const step = (key: string, a: unknown, b: unknown) =>

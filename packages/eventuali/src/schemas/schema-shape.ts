@@ -16,11 +16,21 @@ export function asSchema(value: unknown): JsonSchema {
     : {}
 }
 
+/** What a keyword lists; nothing where it is written wrong. */
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+/** The fields that an object has to have. */
+export function requiredOf(schema: JsonSchema): readonly string[] {
+  return listOf(schema.required).map(String)
+}
+
 const REFERENCE_COUNT_MAX = 100
 
 /** The schema behind a reference within the document. An unknown reference allows anything. */
 export function resolved({ schema, root }: Placed): Placed {
-  let found = schema
+  let found = asSchema(schema)
   for (let hops = 0; typeof found.$ref === 'string' && hops < REFERENCE_COUNT_MAX; hops++) {
     const path = found.$ref.startsWith('#') ? found.$ref.slice(1).split('/').slice(1) : undefined
     if (path === undefined) return { schema: {}, root }
@@ -86,7 +96,7 @@ function mergedObjects(parts: readonly Placed[]): JsonSchema | undefined {
       if (known !== undefined && canonicalText(known) !== canonicalText(value)) return undefined
       Object.defineProperty(properties, key, { value: asSchema(value), enumerable: true })
     }
-    for (const key of (schema.required ?? []) as readonly string[]) required.add(key)
+    for (const key of requiredOf(schema)) required.add(key)
   }
   return { type: 'object', properties, required: [...required] }
 }
@@ -110,7 +120,7 @@ export function alternativesOf(placed: Placed): readonly Placed[] {
   }
   if (keywords.every((word) => objectWords.has(word) || word === 'allOf') && 'allOf' in schema) {
     const { allOf, ...own } = schema
-    const parts = (allOf as readonly unknown[]).map((part) => resolved(at(part)))
+    const parts = listOf(allOf).map((part) => resolved(at(part)))
     const merged = mergedObjects(keywordsOf(own).length > 0 ? [...parts, at(own)] : parts)
     if (merged !== undefined) return [at(merged)]
   }
@@ -166,7 +176,7 @@ function oneText({ schema, root }: Placed, depth: number): string {
 }
 
 function objectText(schema: JsonSchema, within: (part: unknown) => string): string {
-  const required = new Set((schema.required ?? []) as readonly string[])
+  const required = new Set(requiredOf(schema))
   const fields = Object.entries((schema.properties ?? {}) as JsonSchema).map(
     ([key, part]) =>
       `${name.test(key) ? key : JSON.stringify(key)}${required.has(key) ? '' : '?'}: ${within(part)}`,

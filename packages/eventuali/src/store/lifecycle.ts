@@ -1,5 +1,10 @@
 import type { CommandRuntime } from '../commands/index.ts'
-import { type AppendResult, prepareSystemEvent, refusalError } from '../commands/index.ts'
+import {
+  type AppendResult,
+  checkedExpectedVersion,
+  prepareSystemEvent,
+  refusalError,
+} from '../commands/index.ts'
 import {
   assertStreamName,
   type ExpectedVersion,
@@ -38,7 +43,8 @@ export async function changeStream(
   options: LifecycleOptions,
 ): Promise<AppendResult> {
   assertStreamName(stream)
-  const { actor, reason, expectedVersion = 'exists' } = options
+  const { actor, reason } = options
+  const expectedVersion = checkedExpectedVersion(options.expectedVersion ?? 'exists')
   if (change.kind === 'truncate' && (!Number.isSafeInteger(change.before) || change.before < 1)) {
     throw new InvalidArgumentError('before', 'must be a version: 1 or more')
   }

@@ -5,12 +5,13 @@ import {
   type UnknownTypes,
   unknownTypesDefault,
 } from '../commands/index.ts'
-import { systemClock, systemRandom, uuidV7Source } from '../kernel/index.ts'
+import { shownText, systemClock, systemRandom, uuidV7Source } from '../kernel/index.ts'
 import {
   type EventCreators,
   type EventInput,
   eventRegistry,
   InvalidArgumentError,
+  StoreUrlError,
 } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
 import { withInlineProjections } from '../projections/index.ts'
@@ -77,6 +78,11 @@ export async function openStore(
   if (options.unknown !== undefined && !['allow', 'refuse'].includes(options.unknown)) {
     throw new InvalidArgumentError('unknown', "must be 'allow' or 'refuse'")
   }
+  for (const name of ['events', 'projections', 'processes', 'scheduleTargets'] as const) {
+    if (options[name] === undefined || Array.isArray(options[name])) continue
+    throw new InvalidArgumentError(name, 'must be an array')
+  }
+  assertPlace(place)
   const ids = options.ids ?? uuidV7Source(clock, random)
   const registry = eventRegistry(...(options.events ?? []))
   const runtime: CommandRuntime = {
@@ -109,4 +115,12 @@ export async function openStore(
     if (typeof place === 'string') await adapter.close()
     throw error
   }
+}
+
+/** Throws StoreUrlError for what is neither a url nor a store. */
+function assertPlace(place: unknown): void {
+  const port = place as Partial<EventStore> | null
+  const isPort = typeof port === 'object' && typeof port?.append === 'function'
+  if (typeof place === 'string' || (isPort && typeof port.close === 'function')) return
+  throw new StoreUrlError(shownText(place), 'is neither a url nor a store')
 }

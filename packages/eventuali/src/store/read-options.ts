@@ -9,6 +9,16 @@ export interface BoundedCall {
   readonly timeoutMs?: number | undefined
 }
 
+/** Throws InvalidArgumentError unless options are an object, and a signal a signal. */
+export function assertCall(options: BoundedCall): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError('options', 'must be an object')
+  }
+  const { signal } = options
+  if (signal === undefined || typeof signal?.throwIfAborted === 'function') return
+  throw new InvalidArgumentError('signal', 'must be an AbortSignal')
+}
+
 /** Which of an event's two times a moment goes by: its own, or the store's. */
 export interface TimeBasis {
   readonly by?: 'time' | 'recordedAt' | undefined

@@ -20,6 +20,7 @@ import {
   type Decision,
   type EventInput,
   InvalidArgumentError,
+  InvalidNameError,
   type RecordedEvent,
   type RecordedFrom,
   type StreamInfo,
@@ -64,7 +65,12 @@ import {
 import { repositoryFor } from './aggregates.ts'
 import { type ForkOptions, type ForkResult, forkStore } from './fork.ts'
 import { changeStream, type LifecycleOptions } from './lifecycle.ts'
-import type { BoundedCall, ReadAllOptions, ReadStreamOptions } from './read-options.ts'
+import {
+  assertCall,
+  type BoundedCall,
+  type ReadAllOptions,
+  type ReadStreamOptions,
+} from './read-options.ts'
 import type { ReadSide } from './read-side.ts'
 import { logPages, storedFilter, streamPages } from './reads.ts'
 import { EventSequence } from './sequence.ts'
@@ -154,7 +160,8 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     events: E | readonly E[],
     options: AppendOptions & WithinOption = {},
   ): Promise<AppendResult<StoredEvent<E>>> {
-    const appended = append(this.#access(options), this.#runtime, stream, events, this.#in(options))
+    const bounded = this.#in(options)
+    const appended = append(this.#access(options), this.#runtime, stream, events, bounded)
     return appended as Promise<AppendResult<StoredEvent<E>>>
   }
 
@@ -166,7 +173,8 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     entries: readonly AppendAllEntry[],
     options: AppendAllOptions & WithinOption = {},
   ): Promise<readonly AppendResult[]> {
-    return appendAll(this.#access(options), this.#runtime, entries, this.#in(options))
+    const bounded = this.#in(options)
+    return appendAll(this.#access(options), this.#runtime, entries, bounded)
   }
 
   /**
@@ -175,6 +183,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
    * until it ends. The outer store inside the callback is a NestedTransactionError.
    */
   transaction<T>(work: (tx: Transaction<E>) => Promise<T>, options: BoundedCall = {}): Promise<T> {
+    assertCall(options)
     const { signal, timeoutMs = TRANSACTION_TIMEOUT_MS } = options
     return this.port.transaction((tx) => work(new Transaction<E>(tx, this.#runtime)), {
       signal,
@@ -215,6 +224,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     options: DurableOptions | (SubscribeOptions & { readonly name?: undefined }) = {},
     handler?: unknown,
   ): Subscription<StoredEvent<E>> | DurableSubscription<StoredEvent<E>, Transaction<E>> {
+    assertCall(options)
     const { clock, random, ids, registry } = this.#runtime
     const { types } = filterOf(options)
     const map = (events: readonly RecordedEvent[]) =>
@@ -337,6 +347,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   /** The streams that exist, by name. */
   streams(options: StreamsOptions = {}): EventSequence<StreamInfo> {
+    const bounded = this.#in(options)
     const { limit } = options
     for (const name of ['prefix', 'category'] as const) {
       const value: unknown = options[name]
@@ -347,11 +358,12 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0)) {
       throw new InvalidArgumentError('limit', 'must be an integer of 0 or more')
     }
-    return new EventSequence(() => this.port.streams(options, this.#in(options)))
+    return new EventSequence(() => this.port.streams(options, bounded))
   }
 
   /** What is known of one stream, or undefined when it never was. */
   stream(name: string, options: BoundedCall = {}): Promise<StreamInfo | undefined> {
+    if (typeof name !== 'string') throw new InvalidNameError('stream', name, 'is not a string')
     return this.port.stream(name, this.#in(options))
   }
 
@@ -360,8 +372,9 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     stream: string,
     options: LifecycleOptions & { readonly undo?: boolean } = {},
   ): Promise<AppendResult> {
-    const kind = options.undo === true ? 'unarchive' : 'archive'
-    return changeStream(this.port, this.#runtime, stream, { kind }, this.#in(options))
+    const bounded = this.#in(options)
+    const kind = bounded.undo === true ? 'unarchive' : 'archive'
+    return changeStream(this.port, this.#runtime, stream, { kind }, bounded)
   }
 
   /** Removes the versions below `before`; the numbers of the others stay. */
@@ -369,8 +382,9 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     stream: string,
     options: LifecycleOptions & { readonly before: number },
   ): Promise<AppendResult> {
-    const change = { kind: 'truncate', before: options.before } as const
-    return changeStream(this.port, this.#runtime, stream, change, this.#in(options))
+    const bounded = this.#in(options)
+    const change = { kind: 'truncate', before: bounded.before } as const
+    return changeStream(this.port, this.#runtime, stream, change, bounded)
   }
 
   /** Removes all events of a stream; only `append(…, { recreate: true })` goes on with it. */
@@ -380,6 +394,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   /** Proves the log's promises over all of it; see `VerifyReport`. */
   verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    assertCall(options)
     return verifyLog(this.port, options)
   }
 
@@ -392,6 +407,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
    * fails or is aborted leaves nothing behind.
    */
   fork(options: ForkOptions): Promise<ForkResult> {
+    assertCall(options)
     return forkStore(this.port, options)
   }
 
@@ -418,8 +434,9 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   /** The options with the store's own bound where the call names none. */
   #in<O extends CallOptions>(options: O): O & { readonly timeoutMs: number } {
+    assertCall(options)
     const { timeoutMs = this.#timeoutMs } = options
-    if (!(timeoutMs > 0)) {
+    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
       throw new InvalidArgumentError('timeoutMs', 'must be a positive number of milliseconds')
     }
     return options.timeoutMs === timeoutMs

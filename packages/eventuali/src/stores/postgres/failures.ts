@@ -1,6 +1,7 @@
 import { isEventualiError } from '../../kernel/index.ts'
 import {
   ConnectionError,
+  NumbersExhaustedError,
   OperationTimeoutError,
   StorageBusyError,
   StorageError,
@@ -94,6 +95,12 @@ export function isRequestFault(error: unknown): boolean {
   return state !== '53100' && state !== '25006'
 }
 
+/** Whether a stream has come to the end of the numbers. */
+function isVersionBound(error: unknown): boolean {
+  const { constraint } = error as { readonly constraint?: unknown }
+  return constraint === 'streams_version_safe'
+}
+
 /** The error of the library for one of the driver or the server. */
 export function storageFailure(what: string, waitedMs: number, error: unknown): Error {
   if (isEventualiError(error)) return error
@@ -102,6 +109,12 @@ export function storageFailure(what: string, waitedMs: number, error: unknown): 
     return new ConnectionError(text === '' ? what : text, { cause: error })
   }
   switch (sqlStateOf(error)) {
+    case '2200H':
+      return new NumbersExhaustedError('log', { cause: error })
+    case '23514':
+      return isVersionBound(error)
+        ? new NumbersExhaustedError('stream', { cause: error })
+        : new StorageError(what, { cause: error })
     case '53100':
       return new StorageFullError({ cause: error })
     case '55P03':

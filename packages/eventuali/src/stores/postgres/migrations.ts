@@ -5,6 +5,7 @@ import { codecsStep } from './append-v2.ts'
 import { type Connections, type Row, type Session, statement } from './connections.ts'
 import { tablesV1 } from './schema-v1.ts'
 import { readSideV2 } from './schema-v2.ts'
+import { safeNumbersV4 } from './schema-v4.ts'
 
 /** One step of the schema. Frozen once released; the next change is the next number. */
 interface Migration {
@@ -16,6 +17,7 @@ const migrations: readonly Migration[] = [
   { version: 1, sql: (schema) => tablesV1(schema) + appendFunctionV1(schema) },
   { version: 2, sql: readSideV2 },
   { version: 3, sql: codecsStep },
+  { version: 4, sql: safeNumbersV4 },
 ]
 
 /** The newest schema this library knows. */

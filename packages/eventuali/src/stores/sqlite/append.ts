@@ -6,6 +6,7 @@ import {
   type EncodedEvent,
   type ExpectedVersion,
   encodeEvent,
+  NumbersExhaustedError,
   type StoredRow,
   textOfRow,
 } from '../../model/index.ts'
@@ -24,6 +25,8 @@ import { flagIdGiven, flagLarge, largeEventBytes, stateOf, stateValue, storedRow
 import { insertBody, type Session } from './session.ts'
 
 const CONDITION_EVENT_COUNT_MAX = 100
+/** The last position, and the last version: the one after it is still exact. */
+const NUMBER_MAX = Number.MAX_SAFE_INTEGER - 1
 
 type Refusal = Extract<AppendOutcome, { ok: false }>
 
@@ -248,7 +251,21 @@ export class AppendUnit {
       : { ok: false, reason: 'condition-failed', events, position }
   }
 
+  /** Throws NumbersExhaustedError before anything of the request is stored. */
+  #assertNumbersLeft(entries: PreparedRequest['entries']): void {
+    const left = NUMBER_MAX - this.#lastPosition
+    if (entries.reduce((sum, { events }) => sum + events.length, 0) > left) {
+      throw new NumbersExhaustedError('log')
+    }
+    for (const { entry, events } of entries) {
+      const { version } = this.#head(entry.stream)
+      if (events.length <= NUMBER_MAX - version) continue
+      throw new NumbersExhaustedError('stream')
+    }
+  }
+
   #store({ entries }: PreparedRequest): AppendOutcome {
+    this.#assertNumbersLeft(entries)
     this.#stored = true
     const base = this.#lastPosition + 1
     const order = entries.length > 1 ? logOrder(entries) : undefined

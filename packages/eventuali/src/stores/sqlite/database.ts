@@ -1,5 +1,6 @@
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { shownText } from '../../kernel/index.ts'
 import { InvalidArgumentError, SqliteUnsafeError, StorageError } from '../../model/index.ts'
 import { fromBetterConnection, loadBetterDriver } from './better-driver.ts'
 import type { DriverName, HandedIn, SqlConnection, SqlDriver } from './driver.ts'
@@ -37,7 +38,7 @@ async function driverNamed(name: DriverName): Promise<SqlDriver> {
   if (name !== 'node:sqlite') {
     throw new InvalidArgumentError(
       'driver',
-      `is ${JSON.stringify(name)}, not one of node:sqlite, better-sqlite3`,
+      `is ${shownText(name)}, not one of node:sqlite, better-sqlite3`,
     )
   }
   const driver = loadNodeDriver()

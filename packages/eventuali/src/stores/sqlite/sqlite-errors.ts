@@ -42,6 +42,8 @@ export function failureKind(error: unknown): FailureKind {
 
 /** Whether the error may be one request's own fault, so that its group is tried in halves. */
 export function mayBeOneRequest(error: unknown): boolean {
+  // Where numbers run out, a smaller request may still have some.
+  if (isEventualiError(error, 'NUMBERS_EXHAUSTED')) return true
   if (isEventualiError(error) && error.code !== 'STORAGE_FAILED') return false
   return failureKind((error as Error).cause ?? error) === 'other'
 }

@@ -49,7 +49,7 @@ export class Worker {
     options: { readonly ttlMs?: number | undefined } = {},
   ) {
     const { ttlMs = 10_000 } = options
-    if (!(ttlMs >= 100)) {
+    if (typeof ttlMs !== 'number' || !(ttlMs >= 100)) {
       throw new InvalidArgumentError('ttlMs', 'must be at least 100 milliseconds')
     }
     this.id = runtime.ids.next()

@@ -75,6 +75,10 @@ export class DeadLetters {
   /** Letters by subscription, key and position. */
   async list(query: DeadLetterQuery = {}): Promise<readonly DeadLetter[]> {
     const { subscription, state = 'parked', after, limit = LIMIT } = query
+    for (const [name, value] of Object.entries({ subscription, state, after })) {
+      if (value === undefined || typeof value === 'string') continue
+      throw new InvalidArgumentError(name, 'must be a text')
+    }
     if (!Number.isSafeInteger(limit) || limit < 1) {
       throw new InvalidArgumentError('limit', 'must be a positive integer')
     }
