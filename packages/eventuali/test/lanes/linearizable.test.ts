@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Campaign, campaign } from '../harness/campaign.ts'
+import { keepHistory } from '../harness/kept-histories.ts'
+import { sharedPlaces } from '../harness/places.ts'
+import { checkStream } from '../harness/stream-checker.ts'
+import { byStream, type History } from '../harness/stream-history.ts'
+import { streamMutants } from './history-mutants.ts'
+import { HistoryProcesses } from './history-run.ts'
+import { askPorcupine, porcupineSkipReason, type Verdict } from './porcupine.ts'
+
+const historyCount = 50
+const callCount = 1000
+const streamCount = 6
+
+const problemsOf = (history: History): string[] => byStream(history).flatMap(checkStream)
+
+interface Counts {
+  calls: number
+  stored: number
+  conflicts: number
+  duplicates: number
+  refused: number
+  unknown: number
+}
+
+function count(counts: Counts, { operations }: History): void {
+  counts.calls += operations.length
+  for (const { outcome, call } of operations) {
+    if (outcome.is === 'conflict') counts.conflicts++
+    else if (outcome.is === 'stored') counts[outcome.duplicate ? 'duplicates' : 'stored']++
+    else if (call.kind === 'read') continue
+    else if (outcome.is === 'refused') counts.refused++
+    else counts.unknown++
+  }
+}
+
+/** Says what Porcupine thinks of the same histories, where it is asked. */
+async function compare(run: Campaign, verdicts: readonly Verdict[]): Promise<void> {
+  if (porcupineSkipReason() !== undefined) return
+  const answers = await askPorcupine(verdicts)
+  run.note(`Porcupine agrees on ${answers.agreed} of ${verdicts.length}`)
+  expect(answers.differ).toEqual([])
+}
+
+describe.each(sharedPlaces())('$adapter, 16 clients in 4 processes', (place) => {
+  let processes: HistoryProcesses
+  beforeAll(async () => {
+    await place.start()
+    if (place.skip === undefined) processes = await HistoryProcesses.start(await place.url())
+  })
+  afterAll(async () => {
+    await processes?.stop()
+    await place.stop()
+  })
+
+  test.skipIf(place.skip)(
+    'see streams as if one call came after another',
+    async () => {
+      await campaign(`R6 linearizable streams, ${place.adapter}`, async (run) => {
+        const wanted = run.scaled(historyCount)
+        const counts = { calls: 0, stored: 0, conflicts: 0, duplicates: 0, refused: 0, unknown: 0 }
+        const verdicts: Verdict[] = []
+        let kills = 0
+        for (let n = 0; n < wanted; n++) {
+          const killing = n % 5 === 4
+          if (killing) kills++
+          const history = await processes.record(run, { callCount, streamCount, kills: killing })
+          count(counts, history)
+          const wrong = problemsOf(history)
+          if (wrong.length > 0) {
+            const file = keepHistory(`linearizable-${place.adapter}-${run.seed}-${n}`, history)
+            throw new Error(`history ${n}, kept in ${file}: ${wrong.slice(0, 3).join('; ')}`)
+          }
+          if (porcupineSkipReason() === undefined) {
+            verdicts.push({ name: `${place.adapter} ${n}`, history, linearizable: true })
+          }
+        }
+        const told = Object.entries(counts).map(([what, times]) => `${times} ${what}`)
+        run.note(`${wanted} histories, ${kills} kills, ${told.join(', ')}`)
+        for (const [what, times] of Object.entries(counts)) {
+          expect(times, `${what} of ${wanted} histories`).toBeGreaterThan(0)
+        }
+        await compare(run, verdicts)
+      })
+    },
+    9_000_000,
+  )
+
+  test.skipIf(place.skip).each(streamMutants)('are seen when a store %s', async (mutant) => {
+    await campaign(`R6 planted: ${mutant}, ${place.adapter}`, async (run) => {
+      let wrong: string[] = []
+      for (let n = 1; wrong.length === 0 && n <= 6; n++) {
+        const settings = { callCount: 400, streamCount: 3, kills: false, mutant }
+        const history = await processes.record(run, settings)
+        wrong = problemsOf(history)
+        if (wrong.length === 0) continue
+        run.note(`found in history ${n}: ${wrong[0]}`)
+        await compare(run, [{ name: mutant, history, linearizable: false }])
+      }
+      expect(wrong).not.toEqual([])
+    })
+  })
+})
