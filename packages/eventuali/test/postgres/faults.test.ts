@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EventStore } from '../../src/ports/index.ts'
+import { FaultyProxy } from '../servers/faulty-proxy.ts'
 import { pgbouncerSkipReason, startPgbouncer } from '../servers/pgbouncer.ts'
 import { type PostgresServer, postgresSkipReason, startPostgres } from '../servers/postgres.ts'
 import { event, foreign, one, open, pause, readAll, streamFaults } from './setup.ts'
@@ -131,6 +132,26 @@ describe.skipIf(postgresSkipReason() !== undefined)('faults of PostgreSQL', () =
     },
     60_000,
   )
+
+  it('a conflict in a group whose reply was lost is told as a conflict', async () => {
+    const proxy = await FaultyProxy.open(server.port)
+    const store = await open({ url: proxy.through(server.url), schema: 'conflicts' })
+    await store.append(one('a-1'))
+    const marked = event('Happened', { data: { mark: 'the last of the group' } })
+    const right = Array.from({ length: 8 }, () => one('a-1'))
+    const stale = Array.from({ length: 8 }, () => one('a-1', { expectedVersion: 0 }))
+    proxy.cutReplyTo('the last of the group')
+    const all = [...right, ...stale, one('a-1', { events: [marked] })]
+    const outcomes = await Promise.all(all.map((request) => store.append(request)))
+    expect(proxy.cutCount).toBe(1)
+    expect(outcomes.filter(({ ok }) => ok).length).toBe(9)
+    for (const outcome of outcomes.slice(8, 16)) {
+      expect(outcome).toMatchObject({ ok: false, reason: 'version-conflict', stream: 'a-1' })
+    }
+    expect((await store.stream('a-1'))?.version).toBe(10)
+    await store.close()
+    await proxy.close()
+  }, 30_000)
 
   it('the server restarted and killed mid-append: nothing lost, nothing doubled', async () => {
     const store = await open({ url: server.url, schema: 'restarted' })

@@ -113,7 +113,12 @@ export function decideKnown(
   { entries, attempts }: PreparedAppend,
   rows: KnownRows,
 ): AppendOutcome | undefined {
-  if (entries.every(({ entry }) => (rows.get(entry.stream)?.size ?? 0) === 0)) return undefined
+  // By its own ids: other requests of the group may have stored events in the same streams.
+  const isThere = ({ entry, events }: EncodedEntry): boolean => {
+    const known = rows.get(entry.stream)
+    return known !== undefined && events.some(({ id }) => known.has(id))
+  }
+  if (!entries.some(isThere)) return undefined
   for (const { entry, events } of entries) {
     const known = rows.get(entry.stream) ?? new Map<string, KnownRow>()
     if (sameContent(known, events)) continue
