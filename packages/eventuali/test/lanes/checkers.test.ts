@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { campaign } from '../harness/campaign.ts'
@@ -6,6 +8,7 @@ import { isLinearizable } from '../harness/linear-search.ts'
 import { checkTransactions } from '../harness/list-append.ts'
 import { checkSerial, drawTransactions, falsifyTransactions } from '../harness/serial-search.ts'
 import { checkStream } from '../harness/stream-checker.ts'
+import { byStream, type History } from '../harness/stream-history.ts'
 
 const integer = fc.nat({ max: 0x7fff_ffff })
 
@@ -54,3 +57,18 @@ test('the search for cycles and a search for a serial order agree', async () => 
     expect(Math.min(counts.right, counts.wrong)).toBeGreaterThan(run.scaled(300))
   })
 }, 3_600_000)
+
+const kept = fileURLToPath(new URL('./histories/', import.meta.url))
+
+interface KeptHistory extends History {
+  readonly why: string
+  readonly linearizable: boolean
+}
+
+// Histories in which a defect was found, once.
+test.each(readdirSync(kept))('%s is judged as it was', async (file) => {
+  const history: KeptHistory = JSON.parse(readFileSync(`${kept}${file}`, 'utf8'))
+  const streams = byStream(history)
+  expect(streams.every((stream) => checkStream(stream).length === 0)).toBe(history.linearizable)
+  expect(streams.every(isLinearizable)).toBe(history.linearizable)
+})

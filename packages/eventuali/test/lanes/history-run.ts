@@ -3,6 +3,7 @@ import { openStore, type Store } from '../../src/index.ts'
 import type { Campaign } from '../harness/campaign.ts'
 import { type Child, endChildren, startChild } from '../harness/child.ts'
 import type { History, Operation, Outcome } from '../harness/stream-history.ts'
+import { FaultyProxy } from '../servers/faulty-proxy.ts'
 import { callsOf } from './history-calls.ts'
 import type {
   CalledLine,
@@ -16,34 +17,43 @@ const processCount = 4
 const clientsOfProcess = 4
 /** Marks of one client; no client appends so many events. */
 const marksOfClient = 10_000
+/** In one history; each costs a new connection, and time. */
+const cutCountMax = 10
 
 export interface HistorySettings {
   readonly callCount: number
   readonly streamCount: number
-  /** One of the processes is killed on the way. */
-  readonly kills: boolean
+  /** One of the processes is killed on the way, or replies are cut off. */
+  readonly trouble: 'none' | 'kill' | 'cuts'
   readonly mutant?: StreamMutant | undefined
 }
 
 /** Four processes that live through many histories; one that was killed is replaced. */
 export class HistoryProcesses {
   readonly #url: string
+  readonly #proxy: FaultyProxy | undefined
   readonly #store: Store
   readonly #children: Child[]
-  readonly #killed = new Set<Promise<unknown>>()
   #count = 0
 
-  private constructor(url: string, store: Store, children: Child[]) {
+  private constructor(url: string, store: Store, proxy: FaultyProxy | undefined) {
     this.#url = url
     this.#store = store
-    this.#children = children
+    this.#proxy = proxy
+    this.#children = Array.from({ length: processCount }, () => startClients(url))
   }
 
+  /** A server is reached through a network that can do harm. */
   static async start(url: string): Promise<HistoryProcesses> {
-    const store = await openStore(url)
-    const children = Array.from({ length: processCount }, () => startClients(url))
-    await Promise.all(children.map((child) => child.message('ready')))
-    return new HistoryProcesses(url, store, children)
+    const server = url.startsWith('sqlite:') ? undefined : new URL(url)
+    const proxy = server && (await FaultyProxy.open(Number(server.port)))
+    const processes = new HistoryProcesses(
+      proxy === undefined ? url : proxy.through(url),
+      await openStore(url),
+      proxy,
+    )
+    await Promise.all(processes.#children.map((child) => child.message('ready')))
+    return processes
   }
 
   /** Lets 16 clients do what they do, and collects what they wrote down. */
@@ -52,8 +62,9 @@ export class HistoryProcesses {
     const name = `h${++this.#count}`
     const zero = String(process.hrtime.bigint())
     const calls = Math.ceil(callCount / processCount / clientsOfProcess)
-    const victim = settings.kills ? run.between(0, processCount - 1) : -1
+    const victim = settings.trouble === 'kill' ? run.between(0, processCount - 1) : -1
     const children = [...this.#children]
+    const calm = settings.trouble === 'cuts' ? this.#cut(run) : undefined
     await Promise.all(
       children.map(async (child, n) => {
         const job: HistoryJob = {
@@ -70,6 +81,7 @@ export class HistoryProcesses {
         else await child.message('done')
       }),
     )
+    await calm?.()
     const texts = await Promise.all(children.map((child) => written(child, name)))
     const operations = texts.flatMap((text) => operationsIn(text, name))
     return { operations, final: await this.#final(operations) }
@@ -79,8 +91,25 @@ export class HistoryProcesses {
     for (const child of this.#children) child.send({ name: '' })
     await Promise.all(this.#children.map((child) => Promise.race([child.ended, sleep(2000)])))
     await endChildren(this.#children)
-    await Promise.all(this.#killed)
     await this.#store.close()
+    await this.#proxy?.close()
+  }
+
+  /** Cuts replies, a few, until it is told to stop. */
+  #cut(run: Campaign): () => Promise<void> {
+    let over = false
+    const cutting = async (): Promise<void> => {
+      for (let n = 0; n < cutCountMax && !over; n++) {
+        await sleep(run.between(20, 120))
+        if (run.between(1, 4) === 1) this.#proxy?.reset()
+        else this.#proxy?.cutNextReply()
+      }
+    }
+    const running = cutting()
+    return async () => {
+      over = true
+      await running
+    }
   }
 
   async #kill(child: Child, n: number, delayMs: number): Promise<void> {
