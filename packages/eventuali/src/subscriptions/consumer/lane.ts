@@ -167,12 +167,19 @@ export class Lane {
       case 'lost':
         return []
       default: {
-        if (outcome.upTo !== undefined) this.#advance(outcome.upTo)
         const { upTo = 0 } = outcome
+        // Followers are parked at the end of a try, which this one has not come to: those that the
+        // handler's progress has passed are still to be parked, and nothing is done beyond them.
+        const passed = followers.filter(({ position }) => position <= upTo)
+        this.#advancePast(part.events, Math.min(upTo, (passed[0]?.position ?? upTo + 1) - 1))
+        const parking = passed.length === 0 ? [] : [{ events: passed, attempt: 0 }]
         const rest = part.events.filter((event) => event.position > upTo)
-        if (rest.length === 0) return []
-        if (outcome.kind === 'failed') return this.#afterFailure(part, rest, outcome.error)
-        return [{ ...part, events: rest }]
+        if (rest.length === 0) return parking
+        // One that fails for good moves the checkpoint: only when nothing before it is left.
+        if (outcome.kind === 'failed' && passed.length === 0) {
+          return this.#afterFailure(part, rest, outcome.error)
+        }
+        return [...parking, { ...part, events: rest }]
       }
     }
   }
@@ -291,6 +298,12 @@ export class Lane {
 
   #isParked(event: RecordedEvent): boolean {
     return this.#parked.size > 0 && this.#parked.has(this.#host.keyOf(event))
+  }
+
+  /** Everything of these events up to the position is done. */
+  #advancePast(events: readonly RecordedEvent[], upTo: number): void {
+    const last = events.findLast(({ position }) => position <= upTo)
+    if (last !== undefined) this.#advance(last.position)
   }
 
   #advance(position: number): void {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { append, optionsOf, runtimeOf, until } from '../../../test/harness/consumer-kit.ts'
-import type { RecordedEvent } from '../../model/index.ts'
+import { ConnectionError, type RecordedEvent } from '../../model/index.ts'
 import type { EventStore } from '../../ports/index.ts'
 import { openMemoryStore } from '../../stores/memory/index.ts'
+import { wrapStore } from '../../testing/index.ts'
 import {
   type Consumer,
   type ConsumerOptions,
@@ -21,7 +22,7 @@ interface Rig {
   readonly done: string[]
   /** `STREAM:n` of events that fail. */
   readonly poison: Set<string>
-  start(options?: Partial<ConsumerOptions>): Consumer
+  start(options?: Partial<ConsumerOptions>, port?: EventStore): Consumer
 }
 
 const label = ({ stream, data }: RecordedEvent) => `${stream}:${(data as { n: number }).n}`
@@ -45,9 +46,9 @@ async function rig(): Promise<Rig> {
     ...{ store, done, poison },
     letters: new DeadLetters(store, runtime, 5000),
     control: new SubscriptionControl(store, runtime, 5000),
-    start: (options) => {
-      const worker = new Worker(store, runtime)
-      return startConsumer(store, worker, optionsOf({ handle, ...options }), runtime)
+    start: (options, port = store) => {
+      const worker = new Worker(port, runtime)
+      return startConsumer(port, worker, optionsOf({ handle, ...options }), runtime)
     },
   }
 }
@@ -174,6 +175,67 @@ describe('an event whose handler fails for good', () => {
     await control.resume('test')
     await until(() => done.length === 1)
     await consumer.stop()
+  })
+
+  describe('while others go on', () => {
+    /** With a-1:1 parked, and then one batch: what follows it, another event, and one more. */
+    const withFollower = async () => {
+      const made = await rig()
+      const { store, done, poison, start } = made
+      // Tells of its progress event by event, as a handler that is a function does.
+      const handle: ConsumerOptions['handle'] = async ({ events, progress }) => {
+        for (const event of events) {
+          if (poison.has(label(event))) throw new RangeError(`cannot cope with ${label(event)}`)
+          done.push(label(event))
+          progress(event.position)
+        }
+      }
+      poison.add('a-1:1')
+      await append(store, 'a-1', { n: 1 })
+      const first = start({ handle })
+      await first.reached(1, { timeoutMs: 2000 })
+      await first.stop()
+      await append(store, 'a-1', { n: 2 })
+      await append(store, 'b-1', { n: 1 })
+      await append(store, 'c-1', { n: 1 })
+      return { ...made, handle }
+    }
+
+    it.each([2, 0])('keeps what follows it, %i more tries after a failure', async (retryCountMax) => {
+      const { letters, done, poison, start, handle } = await withFollower()
+      poison.add('c-1:1')
+      const retry = { retryCountMax, firstDelayMs: 1, delayMaxMs: 2 }
+      const consumer = start({ handle, retry })
+      await consumer.reached(4, { timeoutMs: 2000 })
+      const parked = (await letters.list()).map(({ stream, version }) => `${stream}:${version}`)
+      expect(parked).toEqual(['a-1:1', 'a-1:2', 'c-1:1'])
+      poison.clear()
+      await letters.retryAll('test')
+      await until(() => done.length === 4)
+      expect(done.filter((one) => one.startsWith('a'))).toEqual(['a-1:1', 'a-1:2'])
+      await consumer.stop()
+    })
+
+    it('keeps what follows it when the store fails just then', async () => {
+      const { store, letters, done, start, handle } = await withFollower()
+      let failures = 0
+      const port = wrapStore(store, {
+        records: {
+          write: async (next, changes, options) => {
+            const parks = changes.some(({ kind }) => kind === 'letter')
+            if (parks && failures++ === 0) throw new ConnectionError('a test')
+            return next.write(changes, options)
+          },
+        },
+      })
+      const consumer = start({ handle }, port)
+      await consumer.reached(4, { timeoutMs: 2000 })
+      const parked = (await letters.list()).map(({ stream, version }) => `${stream}:${version}`)
+      expect(parked).toEqual(['a-1:1', 'a-1:2'])
+      expect(failures).toBe(2)
+      expect(done).toEqual(['b-1:1', 'c-1:1'])
+      await consumer.stop()
+    })
   })
 
   it('is found among ten thousand, exactly, and handled after the fix', async () => {
