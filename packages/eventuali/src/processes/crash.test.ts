@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { describeStores } from '../../test/harness/adapter-stores.ts'
+import { systemClock } from '../kernel/index.ts'
 import { ConnectionError } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
-import { type FaultPlan, withFault, wrapStore } from '../testing/index.ts'
-import { countsOf, orders, Program, saga, start, wallClock } from './saga.test-support.ts'
+import { type FaultPlan, openMemoryStore, openSchedules, withFault, wrapStore } from '../testing/index.ts'
+import { countsOf, orders, Program, saga, start, until, wallClock } from './saga.test-support.ts'
 
 const once = { OrderPlaced: 1, Charged: 1 }
 const happyEnd = { Restocked: 1, ...once, Reserved: 1, OrderConfirmed: 1 }
@@ -113,4 +114,21 @@ describeStores('a fault', ({ adapter, open }) => {
       }
     }
   })
+})
+
+it('a start that the store did not answer can be made again', async () => {
+  let calls = 0
+  const store = await openMemoryStore()
+  const port = wrapStore(store, {
+    positions: async (next, options) => {
+      if (calls++ === 0) throw new ConnectionError('a test')
+      return next.positions(options)
+    },
+  })
+  const service = openSchedules(port, systemClock)
+  await expect(service.start()).rejects.toMatchObject({ code: 'CONNECTION_FAILED' })
+  await service.start()
+  await service.at('tea', new Date(0), 'kitchen-1')
+  await until(async () => (await store.stream('kitchen-1')) !== undefined, 'the bell rings')
+  await service.stop()
 })

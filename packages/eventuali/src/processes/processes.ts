@@ -59,7 +59,7 @@ export class Processes {
   readonly #operations: ProcessOperations
   readonly #runners = new Map<string, ProcessRunner>()
   readonly #scheduleRunner: ProcessRunner
-  #running = false
+  #starting: Promise<void> | undefined
 
   /** @internal Made by the store. */
   constructor(
@@ -92,17 +92,29 @@ export class Processes {
     return [...this.#runners.keys()]
   }
 
-  /** Begins to run them. What is appended after it has resolved reaches even a new process. */
-  async start(): Promise<void> {
-    if (this.#running) return
-    this.#running = true
-    await Promise.all(this.#all().map((runner) => runner.start()))
+  /**
+   * Begins to run them. What is appended after it has resolved reaches even a new process. When it
+   * rejects because the store did not answer, call it again.
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start()
+    return this.#starting
   }
 
   /** Waits for what is under way and hands everything over to other programs at once. */
   async stop(): Promise<void> {
-    this.#running = false
+    await this.#starting?.catch(() => {})
+    this.#starting = undefined
     await Promise.all(this.#all().map((runner) => runner.stop()))
+  }
+
+  async #start(): Promise<void> {
+    const started = await Promise.allSettled(this.#all().map((runner) => runner.start()))
+    const failed = started.find(({ status }) => status === 'rejected')
+    if (failed === undefined) return
+    // Those that run go on; the others are started by the next call.
+    this.#starting = undefined
+    throw (failed as PromiseRejectedResult).reason
   }
 
   /**
