@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { ratioInterval } from './interval.ts'
 
 /**
  * Whether this checkout costs more CPU for an append than another commit did: the same appends in
@@ -40,16 +41,6 @@ function microseconds(root: string, store: (typeof stores)[number], file: string
   return Number(output.trim())
 }
 
-/** The mean of the ratios and its 95 % interval, by their logarithms. */
-function interval(ratios: readonly number[]): readonly [least: number, mean: number, most: number] {
-  const logs = ratios.map(Math.log)
-  const mean = logs.reduce((sum, value) => sum + value, 0) / logs.length
-  const variance = logs.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (logs.length - 1)
-  // Student's t for 29 degrees of freedom is 2.045; below ten rounds it is wider than that.
-  const half = 2.045 * Math.sqrt(variance / logs.length)
-  return [Math.exp(mean - half), Math.exp(mean), Math.exp(mean + half)]
-}
-
 try {
   git('worktree', 'add', '--detach', '--quiet', base, commit)
   symlinkSync(join(here, 'node_modules'), join(base, 'node_modules'))
@@ -65,7 +56,7 @@ try {
       ratios.push((cost.get(here) as number) / (cost.get(base) as number))
       costs.push(cost.get(base) as number)
     }
-    const [least, mean, most] = interval(ratios).map((value) => ((value - 1) * 100).toFixed(1))
+    const [least, mean, most] = ratioInterval(ratios).map((value) => ((value - 1) * 100).toFixed(1))
     const typical = costs.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] as number
     console.log(
       `${store.name}: ${mean} % CPU for an append (95 %: ${least} to ${most}), ` +

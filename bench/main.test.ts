@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { ratioInterval, studentT95 } from './interval.ts'
 import { spreadOf } from './paired.ts'
 import type { RunResult } from './report.ts'
 
@@ -12,6 +13,22 @@ const main = fileURLToPath(new URL('main.ts', import.meta.url))
 test('the middle of the rounds', () => {
   expect(spreadOf([3, 1, 2])).toEqual({ min: 1, median: 2, max: 3 })
   expect(spreadOf([4, 1, 3, 2])).toEqual({ min: 1, median: 2.5, max: 4 })
+})
+
+test('the interval is as wide as its number of rounds demands', () => {
+  for (const [degrees, t] of [
+    [4, 2.776],
+    [9, 2.262],
+    [29, 2.045],
+    [99, 1.984],
+  ] as const) {
+    expect(Math.abs(studentT95(degrees) / t - 1), `${degrees} degrees`).toBeLessThan(0.003)
+  }
+  const [least, mean, most] = ratioInterval([1, 1.1, 0.9, 1.05, 0.95])
+  expect(mean).toBeCloseTo(0.9975, 3)
+  // 2.776 times the standard error of the logarithms, 0.0794 / sqrt(5), on either side.
+  expect(Math.log(most / mean)).toBeCloseTo(0.0986, 2)
+  expect(most / mean).toBeCloseTo(mean / least, 9)
 })
 
 test('a quick run measures what it is asked for', () => {
