@@ -7,6 +7,7 @@ import {
 } from '../commands/index.ts'
 import { shownText, systemClock, systemRandom, uuidV7Source } from '../kernel/index.ts'
 import {
+  DefinitionError,
   type EventCreators,
   type EventInput,
   eventRegistry,
@@ -78,10 +79,10 @@ export async function openStore(
   if (options.unknown !== undefined && !['allow', 'refuse'].includes(options.unknown)) {
     throw new InvalidArgumentError('unknown', "must be 'allow' or 'refuse'")
   }
-  for (const name of ['events', 'projections', 'processes', 'scheduleTargets'] as const) {
-    if (options[name] === undefined || Array.isArray(options[name])) continue
-    throw new InvalidArgumentError(name, 'must be an array')
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
+    throw new InvalidArgumentError('timeoutMs', 'must be a positive number of milliseconds')
   }
+  assertDefinitions(options)
   assertPlace(place)
   const ids = options.ids ?? uuidV7Source(clock, random)
   const registry = eventRegistry(...(options.events ?? []))
@@ -114,6 +115,22 @@ export async function openStore(
   } catch (error) {
     if (typeof place === 'string') await adapter.close()
     throw error
+  }
+}
+
+/** Throws InvalidArgumentError and DefinitionError for what no definition is. */
+function assertDefinitions(options: UntypedStoreOptions): void {
+  for (const name of ['events', 'projections', 'processes', 'scheduleTargets'] as const) {
+    if (options[name] === undefined || Array.isArray(options[name])) continue
+    throw new InvalidArgumentError(name, 'must be an array')
+  }
+  for (const one of (options.projections ?? []) as readonly unknown[]) {
+    if ((one as { readonly kind?: unknown } | null | undefined)?.kind === 'projection') continue
+    throw new DefinitionError('projections take what defineProjection returns')
+  }
+  for (const one of (options.scheduleTargets ?? []) as readonly unknown[]) {
+    if (typeof one === 'function' || (typeof one === 'object' && one !== null)) continue
+    throw new DefinitionError('scheduleTargets take aggregates')
   }
 }
 

@@ -354,6 +354,10 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
       if (value !== undefined && typeof value !== 'string') {
         throw new InvalidArgumentError(name, 'must be a string')
       }
+      // No name holds half of a pair, and stores differ in what begins with one.
+      if (value?.isWellFormed() === false) {
+        throw new InvalidArgumentError(name, 'holds a lone surrogate')
+      }
     }
     if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0)) {
       throw new InvalidArgumentError('limit', 'must be an integer of 0 or more')

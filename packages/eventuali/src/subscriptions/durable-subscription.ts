@@ -271,7 +271,11 @@ function maxBatchOf<E, T>(
 
 /** A function is asked about events as the handler sees them. */
 function asRead<E, T>(by: PartitionBy, map: DurableRuntime<E, T>['map']): PartitionBy {
-  if (by === 'stream' || !('key' in by)) return by
+  if (by === 'stream') return by
+  if (typeof by !== 'object' || by === null) {
+    throw new InvalidArgumentError('group.by', "must be 'stream', a tag or a key")
+  }
+  if (!('key' in by)) return by
   const { name, key } = by
   return { name, key: keyAsRead(map as (events: readonly RecordedEvent[]) => never[], key) }
 }
@@ -283,6 +287,9 @@ function consumerOptionsOf<E, T>(
   { timeoutMs, map }: DurableRuntime<E, T>,
 ): ConsumerOptions {
   const { group } = options
+  if (group !== undefined && group !== true && (typeof group !== 'object' || group === null)) {
+    throw new InvalidArgumentError('group', 'must be true or an object')
+  }
   const shared = group === true ? {} : group
   const partitions = shared === undefined ? 1 : (shared.partitions ?? GROUP_PARTITIONS)
   return {

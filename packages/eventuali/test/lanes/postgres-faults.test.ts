@@ -117,6 +117,26 @@ describe.skipIf(skip !== undefined)('a PostgreSQL that fails in mid-append', () 
     })
   })
 
+  test('the harness finds commits that a crash takes back', async () => {
+    await campaign('R10 planted: acknowledges before the log is on the disk', async (run) => {
+      const url = await server.database()
+      const store = await openStore(url, { profile: 'relaxed' })
+      const { random } = run
+      const options = { writerCount: 8, batchCountMax: 5, timeoutMs: 5000, random }
+      const writers = startBoundedWriters(store, options)
+      for (let round = 0; round < 5; round++) {
+        await sleep(run.between(300, 600))
+        await disturb(url, 0)
+        await writers.allSucceed()
+      }
+      await writers.stop()
+      await store.close()
+      const wrong = await problems(url, writers)
+      run.note(`${summary(writers)}; ${wrong[0]}`)
+      expect(wrong.join()).toMatch(/is lost/)
+    })
+  }, 120_000)
+
   const harm = async (run: Campaign, proxy: FaultyProxy, fault: NetworkFault): Promise<void> => {
     if (fault === 'cut reply') proxy.cutNextReply()
     else if (fault === 'reset') proxy.reset()

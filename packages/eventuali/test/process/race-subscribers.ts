@@ -16,8 +16,11 @@ export interface RaceSubscribersInput {
   readonly url: string
   readonly seed: number
   readonly subscribers: readonly RaceSubscriber[]
-  /** Planted bug: follows the newest position instead of the safe one. */
-  readonly mutant?: 'reads-newest' | undefined
+  /**
+   * Planted bugs: follows the newest position instead of the safe one; or the newest of a while
+   * ago, as if every transaction were over by then.
+   */
+  readonly mutant?: 'reads-newest' | 'waits-a-while' | undefined
 }
 
 /** One event as a subscriber got it: when (by the clock that processes share) and which. */
@@ -47,8 +50,26 @@ const readsNewest: StoreHooks = {
   },
 }
 
-const open = (): Promise<Store> =>
-  openHooked(input.url, input.mutant === 'reads-newest' ? readsNewest : {})
+/** What many a library does in the place of a proof: a gap that is old enough is no gap. */
+function waitsAWhile(): StoreHooks {
+  const seen: { readonly atMs: number; readonly newest: number }[] = []
+  return {
+    positions: async (next, options) => {
+      const { newest } = await next.positions(options)
+      const atMs = performance.now()
+      seen.push({ atMs, newest })
+      const old = seen.findLast((one) => atMs - one.atMs >= 100)
+      return { safe: old?.newest ?? 0, newest, blocker: undefined }
+    },
+  }
+}
+
+function hooksOf(): StoreHooks {
+  if (input.mutant === 'waits-a-while') return waitsAWhile()
+  return input.mutant === 'reads-newest' ? readsNewest : {}
+}
+
+const open = (): Promise<Store> => openHooked(input.url, hooksOf())
 
 class Subscriber {
   readonly what: RaceSubscriber

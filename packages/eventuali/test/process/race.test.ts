@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openStore } from '../../src/index.ts'
+import type { StoreHooks } from '../../src/testing/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
 import { type Child, endChildren, startChild } from '../harness/child.ts'
+import { openHooked } from '../harness/hooked-store.ts'
 import { type PostgresServer, postgresSkipReason, startPostgres } from '../servers/postgres.ts'
 import { handledBy, laterDigests, orderDigest, wrongInHandled } from './race-order.ts'
 import type { RaceFilter, RaceReaderReport, RaceReadersInput } from './race-readers.ts'
@@ -80,7 +82,7 @@ interface RaceResult {
   readonly digests: ReadonlyMap<string, string>
 }
 
-type Mutant = 'reads-newest'
+type Mutant = 'reads-newest' | 'waits-a-while'
 
 /** Asks until every name has got so many events, or a while has passed without a new one. */
 async function untilAllGot(
@@ -137,7 +139,10 @@ class Programs {
       return child
     }
     this.readers = readerGroups.map((filters, n) => {
-      const input: RaceReadersInput = { url, seed: seed + n, filters, restarts: true, mutant }
+      const reading = mutant === 'reads-newest' ? mutant : undefined
+      const input: RaceReadersInput = {
+        ...{ url, seed: seed + n, filters, restarts: true, mutant: reading },
+      }
       return start('./race-readers.ts', input)
     })
     this.subscribers = subscribers.map((group, n) => {
@@ -232,7 +237,7 @@ describe.skipIf(skip !== undefined)('readers that race with 16 writers', () => {
       const followers = [...readers, ...result.subscribers]
       const restarts = followers.reduce((total, follower) => total + follower.restarts, 0)
       run.note(
-        `${sum((w) => w.committed)} events in ${seconds.toFixed(1)} s, ${sum((w) => w.rolledBack)} rolled back, ${sum((w) => w.slow)} slow transactions, ${restarts} restarts, caught up after ${Math.max(...behindMs).toFixed()} ms, durable ones after ${Math.max(...durableBehindMs).toFixed()} ms`,
+        `${sum((w) => w.committed)} events in ${seconds.toFixed(1)} s, ${sum((w) => w.rolledBack)} rolled back, ${sum((w) => w.slow)} slow transactions, ${sum((w) => w.idFirst)} with an id before they appended, ${restarts} restarts, caught up after ${Math.max(...behindMs).toFixed()} ms, durable ones after ${Math.max(...durableBehindMs).toFixed()} ms`,
       )
       expect(wrong).toEqual([])
       expect(seconds).toBeLessThan(90 * run.scale)
@@ -257,29 +262,60 @@ describe.skipIf(skip !== undefined)('readers that race with 16 writers', () => {
     })
   })
 
+  test('the harness finds subscribers that wait a while in the place of a proof', async () => {
+    await campaign('R8b planted: takes an old gap for a closed one', async (run) => {
+      const { wrong } = await race(run, await database(), 6000, 'waits-a-while')
+      run.note(`${wrong.length} found: ${wrong[0]}`)
+      expect(wrong.join()).toMatch(/\d+ skipped/)
+    })
+  })
+
+  /** How long an event behind a rollback was waited for, in each round. */
+  const waits = async (count: number, hooks: StoreHooks = {}): Promise<number[]> => {
+    const url = await database()
+    await using store = await openStore(url)
+    await using reader = await openHooked(url, hooks)
+    const waiting = new Map<number, () => void>()
+    await using subscription = reader.subscribe({}, (event) => waiting.get(event.position)?.())
+    const delaysMs: number[] = []
+    for (let n = 0; n < count; n++) {
+      const lost = store.transaction(async (tx) => {
+        await tx.append(`lost-${n}`, { type: 'Lost', data: n })
+        throw new Error('on purpose')
+      })
+      await lost.catch(() => {})
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const { position } = await store.append(`kept-${n % 9}`, { type: 'Kept', data: n })
+      const startedAt = performance.now()
+      waiting.set(position, resolve)
+      if (subscription.position < position) await promise
+      delaysMs.push(performance.now() - startedAt)
+    }
+    return delaysMs
+  }
+
   test('an append that was rolled back stalls nobody', async () => {
-    await campaign('rollbacks stall nobody', async (run) => {
-      const url = await database()
-      await using store = await openStore(url)
-      await using reader = await openStore(url)
-      const waiting = new Map<number, () => void>()
-      await using subscription = reader.subscribe({}, (event) => waiting.get(event.position)?.())
-      const delaysMs: number[] = []
-      for (let n = 0; n < run.scaled(100); n++) {
-        const lost = store.transaction(async (tx) => {
-          await tx.append(`lost-${n}`, { type: 'Lost', data: n })
-          throw new Error('on purpose')
-        })
-        await lost.catch(() => {})
-        const { promise, resolve } = Promise.withResolvers<void>()
-        const { position } = await store.append(`kept-${n % 9}`, { type: 'Kept', data: n })
-        const startedAt = performance.now()
-        waiting.set(position, resolve)
-        if (subscription.position < position) await promise
-        delaysMs.push(performance.now() - startedAt)
-      }
+    await campaign('R8b rollbacks stall nobody', async (run) => {
+      const delaysMs = await waits(run.scaled(100))
       run.note(`longest wait ${Math.max(...delaysMs).toFixed(1)} ms`)
       expect(Math.max(...delaysMs)).toBeLessThan(250)
+    })
+  })
+
+  test('the harness finds a reader that holds a gap open for a while', async () => {
+    await campaign('R8b planted: waits for rollbacks', async (run) => {
+      const seen: { readonly atMs: number; readonly safe: number }[] = []
+      const delaysMs = await waits(5, {
+        positions: async (next, options) => {
+          const now = await next.positions(options)
+          const atMs = performance.now()
+          seen.push({ atMs, safe: now.safe })
+          const old = seen.findLast((one) => atMs - one.atMs >= 400)
+          return { ...now, safe: old?.safe ?? 0 }
+        },
+      })
+      run.note(`longest wait ${Math.max(...delaysMs).toFixed(1)} ms`)
+      expect(Math.max(...delaysMs)).toBeGreaterThan(250)
     })
   })
 })

@@ -85,7 +85,7 @@ describe.each(sharedPlaces())('a consumer that is slower than the log, on $adapt
     async () => {
       await campaign(`R15 slow consumers, ${place.adapter}`, async (run) => {
         const store = await openStore(url)
-        const durationMs = Math.min(60_000, 20_000 * run.scale)
+        const durationMs = Math.min(1_800_000, 20_000 * run.scale)
         const children = kinds.map((kind) =>
           // A group handles eight partitions at the same time.
           start({ kind, durationMs, batchIntervalMs: kind === 'group' ? 1000 : 250 }),
@@ -93,7 +93,9 @@ describe.each(sharedPlaces())('a consumer that is slower than the log, on $adapt
         const stop = startProducer(store)
         try {
           const reports = await Promise.all(
-            children.map((child) => child.message<SlowConsumerReport>('report')),
+            children.map((child) =>
+              child.message<SlowConsumerReport>('report', durationMs + 120_000),
+            ),
           )
           const produced = await stop()
           run.note(`backlog ${backlog} + ${produced}`)
@@ -115,7 +117,7 @@ describe.each(sharedPlaces())('a consumer that is slower than the log, on $adapt
         }
       })
     },
-    300_000,
+    2_400_000,
   )
 
   test.skipIf(place.skip)('is seen when it keeps what it has not handled', async () => {
