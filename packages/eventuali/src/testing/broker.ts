@@ -41,7 +41,7 @@ export function memoryBroker(): MemoryBroker {
     publish: async (messages) => {
       const isFailing = failuresLeft > 0
       if (isFailing) failuresLeft -= 1
-      if (!isFailing || failsWhen === 'after') published.push(...messages)
+      if (!isFailing || failsWhen === 'after') published.push(...structuredClone(messages))
       if (isFailing) throw new Error('the broker failed, as a test wanted')
     },
     close: async () => {},

@@ -3,7 +3,9 @@ export { type MemoryBroker, memoryBroker } from './broker.ts'
 export { type ManualClock, manualClock } from './clock.ts'
 export {
   type BindOptions,
+  type BrokerSubject,
   bindVitest,
+  brokerContract,
   type CheckpointStore,
   type CheckpointsOf,
   type Contract,
@@ -22,6 +24,7 @@ export {
   leaseContract,
   type OpenSchedules,
   openSchedules,
+  runBrokerCase,
   runStoreCase,
   type ScheduleService,
   scheduleContract,
@@ -29,6 +32,7 @@ export {
 } from './contracts/index.ts'
 export { type FaultPlan, type FaultyStore, withFault } from './faults.ts'
 export {
+  brokerMutants,
   checkpointMutants,
   leaseMutants,
   type PortMutant,

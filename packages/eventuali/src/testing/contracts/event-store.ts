@@ -18,8 +18,10 @@ import { recodeCases } from './event-store-recode.ts'
 import { recordRaceCases } from './event-store-record-races.ts'
 import { recordCases } from './event-store-records.ts'
 import { savepointAndBarrierCases } from './event-store-savepoints.ts'
+import { sizeCases } from './event-store-sizes.ts'
 import { streamCases } from './event-store-streams.ts'
 import { modelTableCases } from './event-store-tables.ts'
+import { textCases } from './event-store-text.ts'
 import { transactionCases } from './event-store-transactions.ts'
 import { withinCases } from './event-store-within.ts'
 
@@ -47,6 +49,8 @@ export const eventStoreContract: Contract<EventStoreContext> = defineContract('e
   ...transactionCases,
   ...withinCases,
   ...dataCases,
+  ...textCases,
+  ...sizeCases,
   ...isolationCases,
   ...handleCases,
   ...recordCases,

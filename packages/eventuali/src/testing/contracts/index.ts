@@ -1,4 +1,5 @@
 export { type BindOptions, bindVitest, type TestRunner } from './bind.ts'
+export { type BrokerSubject, brokerContract, runBrokerCase } from './broker.ts'
 export {
   type CheckpointStore,
   type CheckpointsOf,

@@ -7,6 +7,7 @@ import { recordMutants } from './record-mutants.ts'
 import { stateMutants } from './state-mutants.ts'
 import { unitMutants } from './unit-mutants.ts'
 
+export { brokerMutants } from './broker-mutants.ts'
 export { checkpointMutants } from './checkpoint-mutants.ts'
 export { leaseMutants } from './lease-mutants.ts'
 export type { PortMutant, StoreMutant } from './mutant.ts'
