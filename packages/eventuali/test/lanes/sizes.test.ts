@@ -54,14 +54,12 @@ async function wrongSizes(
     n++
   }
   if (n !== all.length) wrong.push(`${n} of ${all.length} payloads came back`)
-  for (const extra of [1, mebibyte]) {
-    const over = { type: 'Sized', data: text(run, eventBytesMax - 2 + extra, true) }
-    const refusal = await store.append('over-1', [{ type: 'Sized', data: 1 }, over]).then(
-      () => 'stored',
-      (error: unknown) => (isEventualiError(error) ? error.code : String(error)),
-    )
-    if (refusal !== 'EVENT_TOO_LARGE') wrong.push(`${extra} over the limit: ${refusal}`)
-  }
+  const over = { type: 'Sized', data: text(run, eventBytesMax - 1, true) }
+  const refusal = await store.append('over-1', [{ type: 'Sized', data: 1 }, over]).then(
+    () => 'stored',
+    (error: unknown) => (isEventualiError(error) ? error.code : String(error)),
+  )
+  if (refusal !== 'EVENT_TOO_LARGE') wrong.push(`a byte over the limit: ${refusal}`)
   if ((await store.stream('over-1')) !== undefined) wrong.push('half of a refused append is there')
   return wrong
 }
@@ -127,7 +125,10 @@ describe.each(shared)('a long log, $name', (setting) => {
     'is read whole with 128 MiB for the heap',
     async () => {
       await campaign(`R17 long log, ${setting.name}`, async (run) => {
-        const [longCount, streamCount] = [run.scaled(20) * 5000, run.scaled(10) * 1000]
+        // All of it for one driver of each database; the others read a part.
+        const isFull = setting.name === 'node:sqlite' || setting.name === 'Postgres'
+        const longCount = run.scaled(isFull ? 20 : 4) * 5000
+        const streamCount = run.scaled(isFull ? 10 : 2) * 1000
         const url = await stores.url(setting)
         const options = { profile: 'relaxed', ...setting.options } as const
         const store = await openStore(url, options)

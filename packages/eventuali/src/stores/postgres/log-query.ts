@@ -3,6 +3,7 @@ import type { LogQuery, QueryItem } from '../../ports/index.ts'
 import { tagHash } from '../sql/index.ts'
 import type { Row } from './connections.ts'
 import { eventColumnCount, eventColumns } from './event-rows.ts'
+import { askedName } from './plain-text.ts'
 
 /** Rows larger than this, as stored, are fetched apart, so that a page stays small in memory. */
 const LARGE_ROW_BYTES = 8 * 1024
@@ -120,7 +121,7 @@ export function logPage(
     where.push(`${column} = ANY (${t.parameter(`{${typeIds.join(',')}}`, 'integer[]')})`)
   }
   if (query.categories !== undefined) {
-    where.push(`s.category = ANY (${t.parameter([...query.categories], 'text[]')})`)
+    where.push(`s.category = ANY (${t.parameter(query.categories.map(askedName), 'text[]')})`)
   }
   const time = query.by === 'recordedAt' ? 'e.recorded_at' : 'e.time'
   if (query.since !== undefined) where.push(`${time} >= ${t.parameter(query.since, 'bigint')}`)

@@ -16,6 +16,7 @@ import type {
 import { type Row, type Statement, statement } from './connections.ts'
 import { eventColumns, knowTypes, toEvent } from './event-rows.ts'
 import { type LogScan, logPage, pageColumns, rowGroups, scansOf } from './log-query.ts'
+import { askedName } from './plain-text.ts'
 import type { TypeNames } from './type-names.ts'
 
 const PAGE_COUNT_FIRST = 256
@@ -152,7 +153,7 @@ export class Reads {
 
   async stream(name: string, options: CallOptions = {}): Promise<StreamInfo | undefined> {
     const sql = this.#statement(`${this.#infoSelect()} WHERE s.name = $1`)
-    const [row] = await this.#query(sql, [name], options)
+    const [row] = await this.#query(sql, [askedName(name)], options)
     return row === undefined ? undefined : toInfo(row)
   }
 
@@ -162,7 +163,7 @@ export class Reads {
   ): AsyncGenerator<readonly StreamInfo[]> {
     let after = query.after ?? ''
     let left = query.limit ?? Number.POSITIVE_INFINITY
-    const prefix = query.prefix ?? ''
+    const prefix = askedName(query.prefix ?? '')
     const byCategory = query.category === undefined ? '' : ' AND s.category = $4'
     // The name order is that of bytes, so a prefix is a range.
     const sql = this.#statement(
@@ -172,7 +173,7 @@ export class Reads {
     while (left > 0) {
       const limit = Math.min(left, STREAMS_PAGE_COUNT)
       const values: unknown[] = [after, prefix, limit]
-      if (query.category !== undefined) values.push(query.category)
+      if (query.category !== undefined) values.push(askedName(query.category))
       const rows = await this.#query(sql, values, options)
       if (rows.length === 0) return
       yield rows.map(toInfo)

@@ -1,5 +1,6 @@
 import type { Deadline } from '../../kernel/index.ts'
 import { type Connections, type Statement, statement } from './connections.ts'
+import { askedName } from './plain-text.ts'
 
 /** Ids of event types, registered in short transactions of their own and cached. */
 export class TypeNames {
@@ -35,7 +36,7 @@ export class TypeNames {
 
   /** The ids of those that exist. */
   async find(names: readonly string[], deadline: Deadline): Promise<readonly number[]> {
-    const unknown = names.filter((name) => !this.#ids.has(name))
+    const unknown = names.filter((name) => !this.#ids.has(name)).map(askedName)
     if (unknown.length > 0) await this.#load(this.#find, [unknown], deadline)
     return names.flatMap((name) => this.#ids.get(name) ?? [])
   }
