@@ -199,6 +199,19 @@ test('a hold is alone, in its turn', async () => {
   expect(log).toEqual(['+a', '-a', 'held', 'released', '+b', '-b'])
 })
 
+test('a hold that came too late keeps nothing', async () => {
+  const queue = grouped((group) => group.map((j) => j.name))
+  let leftMs = 5
+  const late = queue.hold({ leftMs: () => leftMs, signal: undefined })
+  // The queue was free, so that no timer was set; the time ran out before its turn.
+  leftMs = 0
+  await expect(late).rejects.toMatchObject({ code: 'TIMEOUT' })
+  expect(await queue.submit(job('a'), deadlineIn(clock, 5000))).toBe('a')
+  const release = await queue.hold(deadlineIn(clock, 5000))
+  release()
+  await queue.close()
+})
+
 test('several lanes run at once, no more than allowed', async () => {
   let running = 0
   let most = 0

@@ -215,9 +215,11 @@ export class GroupCommit<Q extends Sized, O> {
     while (this.#queue.length > 0 && !this.#stuck()) {
       if ((this.#queue[0] as Waiter<Q, O>).request === undefined) {
         if (this.#lanesBusy > 0) break
-        this.#held = true
         const [first] = this.#take(1)
-        first?.resolve(undefined as O)
+        // Too late: nobody is there who would give it back.
+        if (first === undefined) continue
+        this.#held = true
+        first.resolve(undefined as O)
         break
       }
       const group = this.#take(this.#groupLength())
