@@ -2,16 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore, type Store } from '../../src/index.ts'
 import type { Campaign } from '../harness/campaign.ts'
 import { type Child, endChildren, startChild } from '../harness/child.ts'
-import type { History, Operation, Outcome } from '../harness/stream-history.ts'
-import { FaultyProxy } from '../servers/faulty-proxy.ts'
-import { callsOf } from './history-calls.ts'
 import type {
-  CalledLine,
-  HistoryClientsInput,
-  HistoryJob,
-  ReturnedLine,
-} from './history-clients.ts'
-import type { StreamMutant } from './history-mutants.ts'
+  RecordedTransaction,
+  TransactionHistory,
+  TransactionStep,
+} from '../harness/list-append.ts'
+import type { FinalStreams, History, Operation, Outcome } from '../harness/stream-history.ts'
+import { FaultyProxy } from '../servers/faulty-proxy.ts'
+import type { ClientJob, ClientProgramInput } from './client-program.ts'
+import { callsOf } from './history-calls.ts'
 
 const processCount = 4
 const clientsOfProcess = 4
@@ -25,29 +24,50 @@ export interface HistorySettings {
   readonly streamCount: number
   /** One of the processes is killed on the way, or replies are cut off. */
   readonly trouble: 'none' | 'kill' | 'cuts'
-  readonly mutant?: StreamMutant | undefined
+  readonly mutant?: string | undefined
+}
+
+/** The programs of this folder that write histories. */
+export type ClientProgram = './history-clients.ts' | './transaction-clients.ts'
+
+interface Keyed {
+  readonly key: string
+}
+
+/** A call as it was written down before it was made, and how it ended, unless it never did. */
+export interface RecordedCall<Called, Returned> {
+  readonly called: Called
+  readonly returned: Returned | undefined
 }
 
 /** Four processes that live through many histories; one that was killed is replaced. */
-export class HistoryProcesses {
+export class ClientProcesses {
+  readonly #program: ClientProgram
   readonly #url: string
   readonly #proxy: FaultyProxy | undefined
   readonly #store: Store
   readonly #children: Child[]
   #count = 0
 
-  private constructor(url: string, store: Store, proxy: FaultyProxy | undefined) {
+  private constructor(
+    program: ClientProgram,
+    url: string,
+    store: Store,
+    proxy: FaultyProxy | undefined,
+  ) {
+    this.#program = program
     this.#url = url
     this.#store = store
     this.#proxy = proxy
-    this.#children = Array.from({ length: processCount }, () => startClients(url))
+    this.#children = Array.from({ length: processCount }, () => this.#start())
   }
 
   /** A server is reached through a network that can do harm. */
-  static async start(url: string): Promise<HistoryProcesses> {
+  static async start(program: ClientProgram, url: string): Promise<ClientProcesses> {
     const server = url.startsWith('sqlite:') ? undefined : new URL(url)
     const proxy = server && (await FaultyProxy.open(Number(server.port)))
-    const processes = new HistoryProcesses(
+    const processes = new ClientProcesses(
+      program,
       proxy === undefined ? url : proxy.through(url),
       await openStore(url),
       proxy,
@@ -57,7 +77,10 @@ export class HistoryProcesses {
   }
 
   /** Lets 16 clients do what they do, and collects what they wrote down. */
-  async record(run: Campaign, settings: HistorySettings): Promise<History> {
+  async record<Called extends Keyed, Returned extends Keyed>(
+    run: Campaign,
+    settings: HistorySettings,
+  ): Promise<RecordedCall<Called, Returned>[]> {
     const { callCount, streamCount, mutant } = settings
     const name = `h${++this.#count}`
     const zero = String(process.hrtime.bigint())
@@ -67,7 +90,7 @@ export class HistoryProcesses {
     const calm = settings.trouble === 'cuts' ? this.#cut(run) : undefined
     await Promise.all(
       children.map(async (child, n) => {
-        const job: HistoryJob = {
+        const job: ClientJob = {
           ...{ name, zero, streamCount, mutant, callCount: calls },
           seed: run.between(1, 2 ** 30),
           tellsAt: n === victim ? run.between(1, calls * clientsOfProcess - 1) : 0,
@@ -83,8 +106,7 @@ export class HistoryProcesses {
     )
     await calm?.()
     const texts = await Promise.all(children.map((child) => written(child, name)))
-    const operations = texts.flatMap((text) => operationsIn(text, name))
-    return { operations, final: await this.#final(operations) }
+    return texts.flatMap((text) => callsIn<Called, Returned>(text, name))
   }
 
   async stop(): Promise<void> {
@@ -113,7 +135,7 @@ export class HistoryProcesses {
   }
 
   async #kill(child: Child, n: number, delayMs: number): Promise<void> {
-    const next = startClients(this.#url)
+    const next = this.#start()
     this.#children[n] = next
     await child.message('under way')
     await sleep(delayMs)
@@ -123,20 +145,20 @@ export class HistoryProcesses {
   }
 
   /** What is there when all have ended: what the order of all appends is taken from. */
-  async #final(operations: readonly Operation[]): Promise<Record<string, readonly number[]>> {
+  async final(streams: Iterable<string>): Promise<FinalStreams> {
     const final: Record<string, readonly number[]> = {}
     const calls = callsOf(this.#store)
-    for (const stream of new Set(operations.map((operation) => operation.stream))) {
-      const seen: Outcome = await calls.read(stream, { kind: 'read', last: 'all' })
+    for (const stream of new Set(streams)) {
+      const seen = await calls.read(stream, { kind: 'read', last: 'all' })
       final[stream] = seen.is === 'seen' ? seen.marks : []
     }
     return final
   }
-}
 
-function startClients(url: string): Child {
-  const input: HistoryClientsInput = { url }
-  return startChild(import.meta.url, './history-clients.ts', { input })
+  #start(): Child {
+    const input: ClientProgramInput = { url: this.#url }
+    return startChild(import.meta.url, this.#program, { input })
+  }
 }
 
 /** What a process wrote; one that lives says when it is all. */
@@ -149,10 +171,13 @@ async function written(child: Child, name: string): Promise<string> {
   }
 }
 
-/** Calls with what became of them; a call without a return has no outcome. */
-function operationsIn(text: string, name: string): Operation[] {
-  const called = new Map<string, CalledLine>()
-  const returned = new Map<string, ReturnedLine>()
+/** Calls with how they ended. */
+function callsIn<Called extends Keyed, Returned extends Keyed>(
+  text: string,
+  name: string,
+): RecordedCall<Called, Returned>[] {
+  const called = new Map<string, Called>()
+  const returned = new Map<string, Returned>()
   // The last line of a process that was killed may be cut.
   for (const line of text.slice(0, text.lastIndexOf('\n')).split('\n')) {
     const [of, kind, ...rest] = line.split(' ')
@@ -161,9 +186,45 @@ function operationsIn(text: string, name: string): Operation[] {
     if (kind === 'called') called.set(value.key, value)
     else if (kind === 'returned') returned.set(value.key, value)
   }
-  return [...called.values()].map(({ key, client, stream, called: at, call }) => {
-    const end = returned.get(key)
-    const outcome: Outcome = end?.outcome ?? { is: 'unknown' }
-    return { client, stream, called: at, returned: end?.returned ?? null, call, outcome }
+  return [...called].map(([key, call]) => ({ called: call, returned: returned.get(key) }))
+}
+
+type CalledStream = Keyed & Pick<Operation, 'client' | 'stream' | 'called' | 'call'>
+type ReturnedStream = Keyed & Pick<Operation, 'returned' | 'outcome'>
+
+/** A history of calls to streams. */
+export async function recordStreams(
+  processes: ClientProcesses,
+  run: Campaign,
+  settings: HistorySettings,
+): Promise<History> {
+  const calls = await processes.record<CalledStream, ReturnedStream>(run, settings)
+  const operations = calls.map(({ called, returned }): Operation => {
+    const { client, stream, called: at, call } = called
+    const outcome: Outcome = returned?.outcome ?? { is: 'unknown' }
+    return { client, stream, called: at, returned: returned?.returned ?? null, call, outcome }
   })
+  return { operations, final: await processes.final(operations.map(({ stream }) => stream)) }
+}
+
+type CalledTransaction = Keyed & {
+  readonly called: number
+  readonly planned: readonly TransactionStep[]
+}
+type ReturnedTransaction = Keyed & Pick<RecordedTransaction, 'returned' | 'steps' | 'outcome'>
+
+/** A history of transactions; of those that never ended only what they were to append is known. */
+export async function recordTransactions(
+  processes: ClientProcesses,
+  run: Campaign,
+  settings: HistorySettings,
+): Promise<TransactionHistory> {
+  const calls = await processes.record<CalledTransaction, ReturnedTransaction>(run, settings)
+  const transactions = calls.map(({ called, returned }): RecordedTransaction => {
+    const { key: name, called: at, planned } = called
+    const { steps = planned, outcome = 'unknown', returned: end = null } = returned ?? {}
+    return { name, called: at, returned: end, steps, outcome }
+  })
+  const streams = transactions.flatMap(({ steps }) => steps.map(({ stream }) => stream))
+  return { transactions, final: await processes.final(streams) }
 }

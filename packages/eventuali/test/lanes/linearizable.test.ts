@@ -5,10 +5,11 @@ import { sharedPlaces } from '../harness/places.ts'
 import { checkStream } from '../harness/stream-checker.ts'
 import { byStream, type History } from '../harness/stream-history.ts'
 import { streamMutants } from './history-mutants.ts'
-import { HistoryProcesses } from './history-run.ts'
+import { ClientProcesses, recordStreams } from './history-run.ts'
 import { askPorcupine, porcupineSkipReason, type Verdict } from './porcupine.ts'
 
-const historyCount = 50
+/** In each of two stores. */
+const historyCount = 25
 const callCount = 1000
 const streamCount = 6
 
@@ -43,10 +44,11 @@ async function compare(run: Campaign, verdicts: readonly Verdict[]): Promise<voi
 }
 
 describe.each(sharedPlaces())('$adapter, 16 clients in 4 processes', (place) => {
-  let processes: HistoryProcesses
+  let processes: ClientProcesses
   beforeAll(async () => {
     await place.start()
-    if (place.skip === undefined) processes = await HistoryProcesses.start(await place.url())
+    if (place.skip === undefined)
+      processes = await ClientProcesses.start('./history-clients.ts', await place.url())
   })
   afterAll(async () => {
     await processes?.stop()
@@ -65,7 +67,7 @@ describe.each(sharedPlaces())('$adapter, 16 clients in 4 processes', (place) => 
           const cuts = n % 5 === 3 && place.adapter === 'postgres'
           const trouble = n % 5 === 4 ? 'kill' : cuts ? 'cuts' : 'none'
           troubles[trouble]++
-          const history = await processes.record(run, { callCount, streamCount, trouble })
+          const history = await recordStreams(processes, run, { callCount, streamCount, trouble })
           count(counts, history)
           const wrong = problemsOf(history)
           if (wrong.length > 0) {
@@ -95,7 +97,7 @@ describe.each(sharedPlaces())('$adapter, 16 clients in 4 processes', (place) => 
       let wrong: string[] = []
       for (let n = 1; wrong.length === 0 && n <= 6; n++) {
         const settings = { callCount: 400, streamCount: 3, trouble: 'none', mutant } as const
-        const history = await processes.record(run, settings)
+        const history = await recordStreams(processes, run, settings)
         wrong = problemsOf(history)
         if (wrong.length === 0) continue
         run.note(`found in history ${n}: ${wrong[0]}`)
