@@ -1,4 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openStore, type Store } from '../../src/index.ts'
 import { seededRandom } from '../../src/kernel/index.ts'
 import { programInput, runProgram, tell, told } from '../harness/program.ts'
@@ -12,9 +14,13 @@ export interface ClientsInput {
   /** Appends of each client; or for so long. */
   readonly appendCount?: number | undefined
   readonly durationMs?: number | undefined
+  /** Characters of filler in each event; none when left out. */
+  readonly fillerLength?: number | undefined
+  /** Milliseconds between two appends of a client. */
+  readonly pauseMs?: number | undefined
   readonly timeoutMs: number
   /** Planted bugs, which the test must find. */
-  readonly mutant?: 'doubles' | 'stale-writes' | undefined
+  readonly mutant?: 'doubles' | 'stale-writes' | 'does-not-wait' | undefined
 }
 
 /** What one process reports at its end. */
@@ -29,6 +35,7 @@ export interface ClientsReport {
 }
 
 const input = programInput<ClientsInput>()
+const filler = 'x'.repeat(input.fillerLength ?? 0)
 const delay = monitorEventLoopDelay({ resolution: 1 })
 const acknowledged: string[] = []
 const latenciesMs: number[] = []
@@ -47,7 +54,7 @@ async function appendOnce(store: Store, stream: string, mark: string, checked: b
     const expectedVersion = stale ? 'any' : version
     const startedAt = performance.now()
     try {
-      const event = { type: 'Noted', data: { mark, after: version ?? null } }
+      const event = { type: 'Noted', data: { mark, after: version ?? null, filler } }
       await store.append(stream, event, { expectedVersion, timeoutMs: input.timeoutMs })
       const doubles = input.mutant === 'doubles' && acknowledged.length === 3
       if (doubles) await store.append(stream, event)
@@ -64,6 +71,18 @@ async function appendOnce(store: Store, stream: string, mark: string, checked: b
   }
 }
 
+/** Planted bug: takes the writer's lock of a SQLite file as a program does that waits for nobody. */
+async function touch(url: string): Promise<void> {
+  const database = new DatabaseSync(url.slice('sqlite:'.length), { timeout: 0 })
+  try {
+    database.exec('BEGIN IMMEDIATE; COMMIT')
+  } catch (error) {
+    errors.push(String((error as Error).message))
+  } finally {
+    database.close()
+  }
+}
+
 runProgram(async () => {
   const store = await openStore(input.url)
   tell('ready')
@@ -75,7 +94,9 @@ runProgram(async () => {
     for (let n = 0; n < (input.appendCount ?? Number.POSITIVE_INFINITY); n++) {
       if (performance.now() - startedAt > (input.durationMs ?? Number.POSITIVE_INFINITY)) return
       const stream = `shared-${Math.floor(random.next() * input.streamCount)}`
-      await appendOnce(store, stream, `${name} ${n}`, random.next() < 0.5)
+      if (input.mutant === 'does-not-wait') await touch(input.url)
+      else await appendOnce(store, stream, `${name} ${n}`, random.next() < 0.5)
+      if (input.pauseMs !== undefined) await sleep(input.pauseMs)
     }
   }
   await Promise.all(input.clients.map(client))

@@ -14,6 +14,7 @@ export {
   GroupFailure,
   type GroupLimits,
   type GroupOutcome,
+  groupLimitsDefault,
   type Sized,
 } from './group-commit.ts'
 export { tagHash } from './tag-hash.ts'

@@ -40,6 +40,7 @@ import { SqliteRecordReads } from './records.ts'
 import type { Session } from './session.ts'
 import { failureKind, storageError } from './sqlite-errors.ts'
 import { runBounded, SqliteTransaction } from './transaction.ts'
+import { walBytes } from './wal-bound.ts'
 import { Watcher } from './watch.ts'
 import type { WriterParts } from './writer.ts'
 import { deadlineOf, timeoutMsDefault, Writer } from './writer.ts'
@@ -200,6 +201,7 @@ export class SqliteStore implements EventStore, ReadAccess {
       profile,
       ...readSettings(connection),
       wal_autocheckpoint: String(connection.prepare('PRAGMA wal_autocheckpoint').get()?.[0]),
+      wal_bytes: String(database.file === undefined ? 0 : walBytes(database.file)),
     }
   }
 

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs'
 import { type Deadline, deadlineIn } from '../../kernel/index.ts'
 import { StorageBusyError, StorageError, StoreClosedError } from '../../model/index.ts'
 import type { AppendOutcome } from '../../ports/index.ts'
@@ -12,10 +11,7 @@ import { inlineRefusal, isInlineRefusal } from './inline.ts'
 import type { Names } from './names.ts'
 import { Session } from './session.ts'
 import { commitError, failureKind, mayBeOneRequest, storageError } from './sqlite-errors.ts'
-
-/** From this size on the log is copied back and begun anew, whoever else writes. */
-const WAL_BYTES_MAX: number = 40 * 1024 * 1024
-const COMMITS_BETWEEN_CHECKS = 200
+import { WalBound } from './wal-bound.ts'
 
 export interface WriterParts extends Patience {
   readonly session: Session
@@ -38,11 +34,12 @@ export class Writer {
   /** Why the connection may not be used any more. */
   #broken: unknown
   #verified = false
-  #commitCount = 0
+  readonly #walBound: WalBound | undefined
 
   constructor(parts: WriterParts) {
     this.#parts = parts
     this.#session = parts.session
+    this.#walBound = parts.file === undefined ? undefined : new WalBound(parts.file, parts.clock)
     this.group = new GroupCommit<PreparedRequest, AppendOutcome>({
       commit: (requests) => this.#commitGroup(requests),
       splits: mayBeOneRequest,
@@ -115,7 +112,7 @@ export class Writer {
       }
       this.#verified = true
     }
-    if (++this.#commitCount % COMMITS_BETWEEN_CHECKS === 0) this.#boundLog()
+    this.#walBound?.afterCommit(this.#session.connection)
   }
 
   /** Undoes the open transaction because of `error`. */
@@ -220,21 +217,6 @@ export class Writer {
     const outcomes = this.#commitBegun(left)
     let next = 0
     return requests.map((r) => failures.get(r) ?? (outcomes[next++] as AppendOutcome))
-  }
-
-  /**
-   * With many writers the automatic checkpoint copies the log back but never finds the moment to
-   * begin it anew, so that it would grow without end.
-   */
-  #boundLog(): void {
-    const { file } = this.#parts
-    if (file === undefined) return
-    try {
-      if (statSync(`${file}-wal`).size < WAL_BYTES_MAX) return
-      this.#session.connection.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get()
-    } catch {
-      // A reader or the disk is in the way; the next check tries again.
-    }
   }
 }
 
