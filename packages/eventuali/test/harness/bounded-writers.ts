@@ -7,6 +7,9 @@ export interface BoundedWriters {
   readonly ledger: readonly Acknowledged[]
   /** How long calls took beyond their own deadline. */
   readonly overdueMs: readonly number[]
+  /** Reads that showed something else than what was acknowledged before. */
+  readonly wrong: readonly string[]
+  readonly readCount: number
   /** Codes of errors with how often each came. */
   readonly errors: ReadonlyMap<string, number>
   /** Stops after the call at hand. */
@@ -20,8 +23,10 @@ export interface BoundedWritersOptions {
   readonly batchCountMax: number
   readonly timeoutMs: number
   readonly random: Random
-  /** Planted bug: appends again after an error, as new events. */
-  readonly mutant?: 'retries-blindly' | undefined
+  /** Readers beside them; none when left out. */
+  readonly readerCount?: number | undefined
+  /** Planted bugs: appends again after an error, as new events; takes four times as long. */
+  readonly mutant?: 'retries-blindly' | 'ignores-its-deadline' | undefined
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
@@ -34,13 +39,11 @@ export function startBoundedWriters(store: Store, options: BoundedWritersOptions
   const errors = new Map<string, number>()
   const successes = Array.from({ length: writerCount }, () => 0)
   let stopped = false
-  const attempt = async (
-    stream: string,
-    events: readonly { type: string; data: unknown }[],
-  ): Promise<{ version: number; position: number } | undefined> => {
+  const bound = { timeoutMs: options.mutant === 'ignores-its-deadline' ? 4 * timeoutMs : timeoutMs }
+  const attempt = async <T>(call: () => Promise<T>): Promise<T | undefined> => {
     const startedAt = performance.now()
     try {
-      return await store.append(stream, events, { timeoutMs })
+      return await call()
     } catch (error) {
       const code = isEventualiError(error) ? error.code : `not ours: ${String(error)}`
       errors.set(code, (errors.get(code) ?? 0) + 1)
@@ -57,10 +60,11 @@ export function startBoundedWriters(store: Store, options: BoundedWritersOptions
         type: 'Noted',
         data: { writer: `w${number}`, batch, size, index },
       }))
-      let result = await attempt(stream, events)
+      const append = () => store.append(stream, events, bound)
+      let result = await attempt(append)
       while (result === undefined && options.mutant === 'retries-blindly' && !stopped) {
         await pause(200)
-        result = await attempt(stream, events)
+        result = await attempt(append)
       }
       if (result === undefined) {
         await pause(20)
@@ -71,9 +75,31 @@ export function startBoundedWriters(store: Store, options: BoundedWritersOptions
       successes[number] = (successes[number] ?? 0) + 1
     }
   }
-  const running = Promise.all(successes.map((_, number) => write(number)))
+  const wrong: string[] = []
+  let readCount = 0
+  const read = async (): Promise<void> => {
+    while (!stopped) {
+      const stream = `ledger-${1 + Math.floor(random.next() * 20)}`
+      const known = ledger.filter((entry) => entry.stream === stream).at(-1)?.version ?? 0
+      const newest = { ...bound, direction: 'backward', limit: 50 } as const
+      const events = await attempt(() => store.readStream(stream, newest).toArray())
+      if (events !== undefined) {
+        readCount++
+        const [first] = events
+        if ((first?.version ?? 0) < known) wrong.push(`${stream}: no version ${known} in a read`)
+        const last = first?.version ?? 0
+        if (events.some(({ version }, n) => version !== last - n)) wrong.push(`${stream}: a hole`)
+      }
+      await pause(10)
+    }
+  }
+  const readers = Array.from({ length: options.readerCount ?? 0 }, read)
+  const running = Promise.all([...successes.map((_, number) => write(number)), ...readers])
   return {
-    ...{ ledger, overdueMs, errors },
+    ...{ ledger, overdueMs, errors, wrong },
+    get readCount() {
+      return readCount
+    },
     stop: async () => {
       stopped = true
       await running
