@@ -41,6 +41,16 @@ export {
   storeMutants,
 } from './mutants/index.ts'
 export {
+  type FaultCounts,
+  type FaultOptions,
+  type Machine,
+  type Simulation,
+  SimulationError,
+  type SimulationOptions,
+  type SimulationReport,
+  simulate,
+} from './simulation/index.ts'
+export {
   type Expectation,
   type FieldsOf,
   type GivenAggregate,

@@ -109,6 +109,29 @@ function wrapAccess(next: StreamAccess, hooks: StoreHooks): StreamAccess {
   }
 }
 
+/** A transaction with some of its calls replaced, as `wrapStore` does it. */
+export function wrapTransaction(tx: StoreTransaction, hooks: StoreHooks): StoreTransaction {
+  const around = hooks.readSide ?? straight
+  return {
+    ...wrapAccess(tx, hooks),
+    sql: tx.sql,
+    records: wrapPort(tx.records, 'records', recordNames, hooks.records, hooks.readSide),
+    models: wrapPort(tx.models, 'models', modelNames, hooks.models, hooks.readSide),
+    inline: wrapPort(tx.inline, 'inline', inlineNames, hooks.inline, hooks.readSide),
+    newestPosition: (options) =>
+      around(
+        'newestPosition',
+        () => hooks.newestPosition?.(tx, options) ?? tx.newestPosition(options),
+      ),
+    barrier: (options) =>
+      around('barrier', () => hooks.barrier?.(tx, options) ?? tx.barrier(options)),
+    savepoint: (work) =>
+      around('savepoint', () => hooks.savepoint?.(tx, work) ?? tx.savepoint(work)),
+    recode: (request, options) =>
+      hooks.recode?.(tx, request, options) ?? tx.recode(request, options),
+  }
+}
+
 /**
  * A store with some of its calls replaced; the hooks for streams are in force inside transactions
  * as well.
@@ -130,24 +153,6 @@ function wrapAccess(next: StreamAccess, hooks: StoreHooks): StreamAccess {
  */
 export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
   const around = hooks.readSide ?? straight
-  const wrapTransaction = (tx: StoreTransaction): StoreTransaction => ({
-    ...wrapAccess(tx, hooks),
-    sql: tx.sql,
-    records: wrapPort(tx.records, 'records', recordNames, hooks.records, hooks.readSide),
-    models: wrapPort(tx.models, 'models', modelNames, hooks.models, hooks.readSide),
-    inline: wrapPort(tx.inline, 'inline', inlineNames, hooks.inline, hooks.readSide),
-    newestPosition: (options) =>
-      around(
-        'newestPosition',
-        () => hooks.newestPosition?.(tx, options) ?? tx.newestPosition(options),
-      ),
-    barrier: (options) =>
-      around('barrier', () => hooks.barrier?.(tx, options) ?? tx.barrier(options)),
-    savepoint: (work) =>
-      around('savepoint', () => hooks.savepoint?.(tx, work) ?? tx.savepoint(work)),
-    recode: (request, options) =>
-      hooks.recode?.(tx, request, options) ?? tx.recode(request, options),
-  })
   return {
     ...wrapAccess(store, hooks),
     adapter: store.adapter,
@@ -161,10 +166,10 @@ export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
         () => hooks.inlineProjections?.(store, options) ?? store.inlineProjections(options),
       ),
     transaction: (work, options) => {
-      const inner = (tx: StoreTransaction) => work(wrapTransaction(tx))
+      const inner = (tx: StoreTransaction) => work(wrapTransaction(tx, hooks))
       return hooks.transaction?.(store, inner, options) ?? store.transaction(inner, options)
     },
-    join: (client) => wrapTransaction(store.join(client)),
+    join: (client) => wrapTransaction(store.join(client), hooks),
     positions: (options) => hooks.positions?.(store, options) ?? store.positions(options),
     streams: (query, options) => store.streams(query, options),
     watch: (listener) => hooks.watch?.(store, listener) ?? store.watch(listener),
