@@ -30,6 +30,8 @@ interface Waiting {
   readonly request: AppendRequest
   readonly resolve: (outcome: AppendOutcome) => void
   readonly reject: (error: unknown) => void
+  /** It is in a group from now on: only its time can still end the wait, with nothing known. */
+  join: () => void
   /** Forgets the timer and the signal. */
   leave: () => void
 }
@@ -60,22 +62,40 @@ export class InlineQueue {
       return Promise.reject(new QueueFullError('an inline append', WAITING_COUNT_MAX))
     }
     return new Promise((resolve, reject) => {
-      const entry: Waiting = { request, resolve, reject, leave: () => {} }
-      const giveUp = (reason: unknown) => {
-        entry.leave()
-        this.#waiting = this.#waiting.filter((other) => other !== entry)
-        reject(reason)
-      }
+      let isJoined = false
       const onAbort = () => giveUp(signal?.reason)
+      const onTimeout = () => {
+        const time = `${timeoutMs} ms`
+        giveUp(
+          isJoined
+            ? new OutcomeUnknownError(`the append (no answer within ${time})`)
+            : new OperationTimeoutError('an append', timeoutMs ?? 0),
+        )
+      }
       const stop =
-        timeoutMs === undefined
-          ? () => {}
-          : this.#clock.timer(timeoutMs, () =>
-              giveUp(new OperationTimeoutError('an append', timeoutMs)),
-            )
-      entry.leave = () => {
-        stop()
+        timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, onTimeout)
+      const leave = () => {
+        stop?.()
         signal?.removeEventListener('abort', onAbort)
+      }
+      const join = () => {
+        isJoined = true
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const entry: Waiting = {
+        ...{ request, join, leave },
+        resolve: (outcome) => {
+          leave()
+          resolve(outcome)
+        },
+        reject: (error) => {
+          leave()
+          reject(error)
+        },
+      }
+      const giveUp = (reason: unknown) => {
+        this.#waiting = this.#waiting.filter((other) => other !== entry)
+        entry.reject(reason)
       }
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#waiting.push(entry)
@@ -90,7 +110,7 @@ export class InlineQueue {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.slice(0, GROUP_COUNT_MAX)
       this.#waiting = this.#waiting.slice(group.length)
-      for (const entry of group) entry.leave()
+      for (const entry of group) entry.join()
       await this.#settle(group)
     }
     this.#running = false
