@@ -14,7 +14,7 @@ import {
   takePending,
   UnknownCommandError,
 } from '../model/index.ts'
-import type { StreamAccess } from '../ports/index.ts'
+import type { CallOptions, StreamAccess } from '../ports/index.ts'
 import type {
   BoundCommands,
   CommandArguments,
@@ -131,6 +131,10 @@ function repositoryOf(
     registry: definition.registry,
     unknown: 'refuse',
   }
+  const bounded = <O extends CallOptions>(options: O): O =>
+    options.timeoutMs === undefined && runtime.timeoutMs !== undefined
+      ? { ...options, timeoutMs: runtime.timeoutMs }
+      : options
   const run = (id: string, decide: Decide, options: ExecuteOptions, isCreation: boolean) =>
     runCommand({
       access,
@@ -138,7 +142,7 @@ function repositoryOf(
       definition,
       id,
       isCreation,
-      options,
+      options: bounded(options),
       decide: skin.collect(decide),
     })
   const named = async (
@@ -155,19 +159,19 @@ function repositoryOf(
   return {
     load: async (id, options = {}) => {
       const stream = streamOf(definition, id)
-      const loaded = await foldStream(access, definition, stream, options, runtime.snapshots)
+      const loaded = await foldStream(access, definition, stream, bounded(options), runtime.snapshots)
       return skin.present(id, stream, loaded, new Date(runtime.clock.now()))
     },
     execute: (id, name, input, options = {}) => named(id, name, input, options, false),
     create: (id, name, input, options = {}) => named(id, name, input, options, true),
     handle: (id, decide, options = {}) => run(id, decide, options, false),
     diff: (id, from, to = {}, options = {}) =>
-      diffPoints(access, definition, streamOf(definition, id), { from, to }, options),
+      diffPoints(access, definition, streamOf(definition, id), { from, to }, bounded(options)),
     history: (id, path, options = {}) =>
-      valueHistory(access, definition, streamOf(definition, id), path, options),
+      valueHistory(access, definition, streamOf(definition, id), path, bounded(options)),
     compare: async (id, changed, options = {}) => {
       const definitions = { own: definition, changed: skin.definitionOf(changed) }
-      return compareCode(access, definitions, streamOf(definition, id), options)
+      return compareCode(access, definitions, streamOf(definition, id), bounded(options))
     },
     at: (id) =>
       new Proxy(Object.freeze({}), {

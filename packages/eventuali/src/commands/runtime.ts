@@ -21,6 +21,8 @@ export interface CommandRuntime {
   readonly unknown: UnknownTypes
   /** How often a conflict makes a command run again. */
   readonly retry: RetryPolicy
+  /** Bound of commands and loads that name none; no bound when left out. */
+  readonly timeoutMs?: number | undefined
   /** Kept states, where the store keeps any. */
   readonly snapshots?: SnapshotSource | undefined
 }

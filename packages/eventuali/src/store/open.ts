@@ -87,7 +87,7 @@ export async function openStore(
   const ids = options.ids ?? uuidV7Source(clock, random)
   const registry = eventRegistry(...(options.events ?? []))
   const runtime: CommandRuntime = {
-    ...{ clock, random, ids, registry },
+    ...{ clock, random, ids, registry, timeoutMs },
     unknown: options.unknown ?? unknownTypesDefault(registry),
     retry: { ...defaultRetryPolicy, retryCountMax },
   }

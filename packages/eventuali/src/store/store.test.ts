@@ -10,6 +10,7 @@ import {
   reject,
   type,
 } from '../model/index.ts'
+import { openMemoryStore, wrapStore } from '../testing/index.ts'
 import { openStore, type Store } from './index.ts'
 
 const events = defineEvents({
@@ -254,4 +255,33 @@ describe.each(['memory:', 'sqlite::memory:'])('decisions at %s', (url) => {
     })
     expect(await store.decide(nothing, { course: 'a' })).toMatchObject({ results: [] })
   })
+})
+
+it('bounds commands and loads that name no time by the one of the store', async () => {
+  const bounds: (number | undefined)[] = []
+  const port = wrapStore(await openMemoryStore(), {
+    readStream: (next, query, options) => {
+      bounds.push(options?.timeoutMs)
+      return next.readStream(query, options)
+    },
+    append: (next, request, options) => {
+      bounds.push(options?.timeoutMs)
+      return next.append(request, options)
+    },
+  })
+  const events = defineEvents({ Counted: type<null>() })
+  const Counter = defineAggregate('counter', {
+    events,
+    initial: () => ({ count: 0 }),
+    evolve: { Counted: ({ count }) => ({ count: count + 1 }) },
+    commands: { count: () => events.Counted(null) },
+  })
+  const store = await openStore(port, { timeoutMs: 5000, schemas: false, unknown: 'allow' })
+  const counters = store.aggregate(Counter)
+  await counters.execute('a', 'count')
+  await counters.at('a').count()
+  await counters.load('a')
+  await store.close()
+  expect(bounds.length).toBeGreaterThan(4)
+  for (const bound of bounds) expect(bound).toBeLessThanOrEqual(5000)
 })
