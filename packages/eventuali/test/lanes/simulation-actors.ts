@@ -17,9 +17,10 @@ export interface Program {
   readonly store: Store
 }
 
-/** No pause is longer, and no call may last longer than its bound and the pauses around it. */
+/** No pause of a machine is longer. */
 export const PAUSE_MS_MAX = 1000
-const CALL_MS_MAX = CALL_TIMEOUT_MS + 2 * PAUSE_MS_MAX
+/** Two bounds, since a read asks for the safe position first, and pauses in the midst of them. */
+const CALL_MS_MAX = 2 * CALL_TIMEOUT_MS + 4 * PAUSE_MS_MAX
 const TRY_COUNT = 3
 const THINK_MS_MAX = 6
 const NOTE_STREAM_COUNT = 12

@@ -108,10 +108,18 @@ class Connection {
     options: CallOptions | undefined,
     make: (options: CallOptions) => AsyncIterable<readonly T[]>,
   ): AsyncGenerator<readonly T[]> {
+    const { clock } = this.#machine
+    const startMs = clock.monotonic()
     const pages = make(options ?? {})[Symbol.asyncIterator]()
     try {
       for (;;) {
-        const step = await this.call(call, options, false, () => pages.next())
+        // The bound is that of all pages together.
+        const timeoutMs = (options?.timeoutMs ?? 0) + startMs - clock.monotonic()
+        if (options?.timeoutMs !== undefined && timeoutMs <= 0) {
+          throw new OperationTimeoutError(call, options.timeoutMs)
+        }
+        const bound = options?.timeoutMs === undefined ? options : { ...options, timeoutMs }
+        const step = await this.call(call, bound, false, () => pages.next())
         if (step.done === true) return
         yield step.value
       }
