@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { isEventualiError } from '../kernel/index.ts'
 import { type BodyEncoder, codecName, codecOf, textOfData } from '../model/index.ts'
 import type { StoredRecord } from '../ports/index.ts'
 
@@ -31,6 +32,11 @@ export function keysOf(stream: string, count: number): readonly string[] {
 /** Whether a record holds a stream's newest state. */
 export function isNewest({ key }: StoredRecord): boolean {
   return !key.includes('\n')
+}
+
+/** Whether a read failed because of what a record holds, and not of the storage. */
+export function isUnreadable(error: unknown): boolean {
+  return isEventualiError(error, 'STORAGE_FAILED') && error.cause instanceof SyntaxError
 }
 
 function checksumOf(entry: Omit<Entry, 'checksum'>): number {

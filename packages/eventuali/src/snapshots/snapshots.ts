@@ -25,6 +25,7 @@ import {
   type Entry,
   entryOf,
   isNewest,
+  isUnreadable,
   keysOf,
   readEntry,
   SNAPSHOT,
@@ -187,7 +188,10 @@ export class Snapshots implements SnapshotSource {
     const { version: most = Number.POSITIVE_INFINITY, position = Number.POSITIVE_INFINITY } = bounds
     const [newest, ...older] = keysOf(stream, slotCount(this.#policy.keep))
     for (const keys of [[newest as string], older]) {
-      const rows = await records.get(SNAPSHOT, keys, options)
+      const rows = await records.get(SNAPSHOT, keys, options).catch((error: unknown) => {
+        if (!isUnreadable(error)) throw error
+        return this.#replaced(stream, error)
+      })
       if (keys.length === 1 && rows[0] === undefined) break
       for (const row of rows) {
         const entry = readEntry(row)
@@ -230,6 +234,19 @@ export class Snapshots implements SnapshotSource {
     this.#counts.damaged++
     this.#problem = new Error(`the kept state of ${JSON.stringify(stream)} is of another history`)
     this.#enqueue(stream, async () => void (await this.drop(stream)))
+  }
+
+  /** What is not even JSON is no reason to fail a load: its events are there. */
+  #replaced(stream: string, problem: unknown): readonly undefined[] {
+    this.#counts.damaged++
+    this.#problem = problem
+    const keys = keysOf(stream, slotCount(this.#policy.keep))
+    const gone = keys.map((key) => ({ kind: SNAPSHOT, key, expected: 'any' as const }))
+    this.#enqueue(`drop\n${stream}`, () =>
+      // Without a look at them, which would fail again.
+      this.#port.transaction(async (tx) => void (await tx.records.write(gone)), BOUNDS),
+    )
+    return [undefined]
   }
 
   /** The kept states of a stream, the one that loads try first in front. */

@@ -127,6 +127,11 @@ async function* pages(
       next = found.next
       return found.faults
     })
+    // A damaged page may lead in circles.
+    if (next !== undefined && next <= from) {
+      yield { reason: `what comes after row ${from} cannot be reached: the rows lead back to ${next}` }
+      return
+    }
     after = next
   }
 }

@@ -4,7 +4,7 @@ import type { CallOptions, LogQuery, StreamQuery, StreamsQuery } from '../../por
 import type { SqlRow } from './driver.ts'
 import type { Names } from './names.ts'
 import { isFiltered, type LogFilter, matchesTags, planLog } from './query.ts'
-import { pageRows, streamInfo, toEvent } from './rows.ts'
+import { assertOnward, pageRows, streamInfo, toEvent } from './rows.ts'
 import type { Session } from './session.ts'
 
 const PAGE_SIZE = 1000
@@ -62,6 +62,7 @@ export async function* streamPages(
     if (page.events.length > 0) yield page.events
     if (page.ended || page.last === undefined) return
     left -= page.events.length
+    assertOnward(forward ? page.last >= from : page.last <= to)
     if (forward) from = page.last + 1
     else to = page.last - 1
   }
@@ -96,6 +97,7 @@ function logPage(
   const full = page.cut || rows.length >= countMax
   if (full) {
     const last = rows.at(-1)?.[0] as number
+    assertOnward(forward ? last > cursor.after : last <= cursor.upTo)
     if (forward) cursor.after = last
     else cursor.upTo = last - 1
   } else {
@@ -217,6 +219,9 @@ export async function* streamsPages(
       left -= page.infos.length
       if (page.infos.length > 0) yield page.infos
       more = !page.ended
+      if (more && exclusive) {
+        assertOnward(Buffer.compare(Buffer.from(page.last ?? from), Buffer.from(from)) > 0)
+      }
       from = page.last ?? from
       exclusive = true
     }

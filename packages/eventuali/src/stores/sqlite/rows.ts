@@ -3,6 +3,7 @@ import {
   decodeRow,
   expandedBytes,
   type RecordedEvent,
+  StorageError,
   type StoredRow,
   type StreamInfo,
   type StreamState,
@@ -72,6 +73,13 @@ export function pageRows(
     if (bytes > PAGE_BYTES_MAX) return { rows, cut: true }
   }
   return { rows, cut: false }
+}
+
+/** Throws StorageError where reading on would lead in circles, as a damaged page may. */
+export function assertOnward(isOnward: boolean): void {
+  if (isOnward) return
+  const cause = new Error('rows are not in their order: the file is damaged; see `verify`')
+  throw new StorageError('reading on', { cause })
 }
 
 const states: readonly StreamState[] = ['active', 'archived', 'deleted']
