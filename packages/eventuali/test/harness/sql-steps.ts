@@ -86,7 +86,7 @@ export function steppedPool(
     readonly during?: boolean
     /** Those that follow end theirs too. */
     readonly sticky?: boolean
-    readonly ignoresTransactions?: boolean
+    readonly ignoresTransactions?: boolean | undefined
   } = {},
 ): SteppedPool {
   const pool = new pg.Pool({ connectionString: url, max: 4 })
