@@ -110,7 +110,7 @@ function finish(
 ): PreparedEvents {
   const now = runtime.clock.now()
   const base = options.metadata ?? currentContext() ?? noMetadata
-  const given = new Set<string>()
+  let given: Set<string> | undefined
   let isCoded = false
   const events = inputs.map((input, index): NewEvent => {
     const definition = definitions[index]
@@ -121,6 +121,7 @@ function finish(
         throw new InvalidArgumentError('id', 'of an event and a commandId exclude each other')
       }
       assertEventId(id)
+      given ??= new Set()
       if (given.has(id)) throw new InvalidArgumentError('id', `${id} comes twice in one append`)
       given.add(id)
     }

@@ -1,6 +1,6 @@
 export { builtinModule, nodeMajor } from './builtins.ts'
 export { type Clock, sleep, systemClock } from './clock.ts'
-export { type Deadline, deadlineIn } from './deadline.ts'
+export { type Deadline, deadlineIn, SharedTimer } from './deadline.ts'
 export {
   type ErrorOptionsWithCause,
   EventualiError,

@@ -88,13 +88,6 @@ class Columns {
 const LARGE_BYTES: number = 32 * 1024
 const FLAG_LARGE = 4
 
-/** Whether the group needs `append_v2`: an event in it has another form than JSON text. */
-export function hasBodies(requests: readonly PreparedAppend[]): boolean {
-  return requests.some(({ entries }) =>
-    entries.some(({ events }) => events.some(({ body }) => body !== undefined)),
-  )
-}
-
 /** Turns requests into the arguments of `append_v1`; with bodies, of `append_v2`. */
 export function appendValues(
   requests: readonly PreparedAppend[],

@@ -4,6 +4,7 @@ import {
   type Deadline,
   deadlineIn,
   type Random,
+  SharedTimer,
   sleep,
 } from '../../kernel/index.ts'
 import {
@@ -22,7 +23,7 @@ import {
   type GroupOutcome,
   tagHash,
 } from '../sql/index.ts'
-import { appendStatementText, appendValues, dependsOnEarlier, hasBodies } from './append-plan.ts'
+import { appendStatementText, appendValues, dependsOnEarlier } from './append-plan.ts'
 import { type Connections, type Session, type Statement, statement } from './connections.ts'
 import {
   isConnectionLoss,
@@ -38,7 +39,7 @@ import { Lanes } from './lanes.ts'
 import type { LockKeys } from './lock-keys.ts'
 import { decideKnown, type KnownRows, readVerdicts, repeatedId, type Verdict } from './outcomes.ts'
 import type { Reads } from './reads.ts'
-import { type PreparedAppend, prepare } from './requests.ts'
+import { hasBodies, type PreparedAppend, prepare } from './requests.ts'
 import type { Run, Settling } from './settle.ts'
 import type { TypeNames } from './type-names.ts'
 
@@ -85,6 +86,7 @@ export class Appender {
   readonly #group: GroupCommit<PreparedAppend, AppendOutcome>
   readonly #lanes: Lanes
   readonly #alone = new Set<Promise<unknown>>()
+  readonly #overdue: SharedTimer
   #closed = false
 
   constructor(options: AppenderOptions) {
@@ -99,6 +101,7 @@ export class Appender {
        WHERE s.name = $1 AND e.version < $2::bigint AND e.tags IS NOT NULL`,
     )
     this.#lanes = new Lanes(clock, options.laneCountMax)
+    this.#overdue = new SharedTimer(clock)
     this.#group = new GroupCommit<PreparedAppend, AppendOutcome>({
       commit: (group) => this.#commit(group),
       splits: isRequestFault,
@@ -114,7 +117,9 @@ export class Appender {
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs
     const deadline = deadlineIn(clock, timeoutMs, options.signal)
     deadline.signal?.throwIfAborted()
-    const prepared = await this.#prepare(request, deadline)
+    this.#assertWritable()
+    const prepared = this.encode(request, deadline)
+    if (!this.#knowsTypes(prepared)) await this.#options.types.ensure(prepared.types, deadline)
     const twice = repeatedId(prepared)
     if (twice !== undefined) return twice
     const changes = request.entries.some((entry) => entry.change !== undefined)
@@ -136,7 +141,9 @@ export class Appender {
     reads: Reads,
     deadline: Deadline,
   ): Promise<AppendOutcome> {
-    const prepared = await this.#prepare(request, deadline)
+    this.#assertWritable()
+    const prepared = this.encode(request, deadline)
+    if (!this.#knowsTypes(prepared)) await this.#options.types.ensure(prepared.types, deadline)
     const twice = repeatedId(prepared)
     if (twice !== undefined) return twice
     const now = this.#options.clock.now()
@@ -169,17 +176,17 @@ export class Appender {
     await Promise.allSettled([...this.#alone])
   }
 
-  async #prepare(request: AppendRequest, deadline: Deadline): Promise<PreparedAppend> {
-    const { readOnly, keys, types } = this.#options
+  #assertWritable(): void {
+    const { readOnly } = this.#options
     if (this.#closed) throw new StoreClosedError()
     if (readOnly !== undefined) throw new ReadOnlyStoreError(readOnly)
-    const prepared = prepare(request, deadline, keys, this.#options.encoder)
+  }
+
+  #knowsTypes(prepared: PreparedAppend): boolean {
     for (const type of prepared.types) {
-      if (types.idOf(type) !== undefined) continue
-      await types.ensure(prepared.types, deadline)
-      break
+      if (this.#options.types.idOf(type) === undefined) return false
     }
-    return prepared
+    return true
   }
 
   #values(
@@ -373,13 +380,9 @@ export class Appender {
 
   /** A caller is not kept past its deadline by a group or a server that does not answer. */
   #withinDeadline<T>(work: Promise<T>, deadline: Deadline, timeoutMs: number): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const leftMs = Math.max(1, deadline.leftMs()) + 1.5 * GRACE_MS
-      const stop = this.#options.clock.timer(Math.min(leftMs, 2 ** 31 - 1), () =>
-        reject(new OutcomeUnknownError(`the append (no answer within ${timeoutMs} ms)`)),
-      )
-      work.then(resolve, reject).finally(stop)
-    })
+    const leftMs = Math.max(1, deadline.leftMs()) + 1.5 * GRACE_MS
+    const unknown = () => new OutcomeUnknownError(`the append (no answer within ${timeoutMs} ms)`)
+    return this.#overdue.bound(work, leftMs, unknown)
   }
 }
 
@@ -392,9 +395,15 @@ function left(deadline: Deadline): CallOptions {
   return { timeoutMs: Math.max(1, deadline.leftMs()) }
 }
 
+/** The bound of a group is that of its most patient caller; nobody's signal ends it for all. */
 function longest(requests: readonly PreparedAppend[]): Deadline {
-  return {
-    leftMs: () => requests.reduce((most, { deadline }) => Math.max(most, deadline.leftMs()), -1),
-    signal: undefined,
+  let most = Number.NEGATIVE_INFINITY
+  let patient: Deadline | undefined
+  for (const { deadline } of requests) {
+    const leftMs = deadline.leftMs()
+    if (patient !== undefined && leftMs <= most) continue
+    most = leftMs
+    patient = deadline
   }
+  return { leftMs: () => patient?.leftMs() ?? -1, signal: undefined }
 }

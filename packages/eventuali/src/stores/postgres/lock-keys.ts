@@ -10,6 +10,7 @@ export const lockCountMax = 256
 /** Keys of the advisory locks that make conditions hold; 64-bit integers as texts. */
 export class LockKeys {
   readonly #cache = new LruMap<string, string>(CACHED_COUNT_MAX)
+  readonly #shared = new LruMap<string, ReadonlyMap<string, boolean>>(CACHED_COUNT_MAX)
   readonly #schema: string
   /** Shared by conditional appends, exclusive for an append that writes under too many keys. */
   readonly root: string
@@ -21,6 +22,16 @@ export class LockKeys {
 
   ofType(type: string): string {
     return this.#key(`t\n${type}`)
+  }
+
+  /** The locks of a request that only writes one type, without tags: most of them. */
+  sharedOfType(type: string): ReadonlyMap<string, boolean> {
+    let locks = this.#shared.get(type)
+    if (locks === undefined) {
+      locks = new Map([[this.ofType(type), false]])
+      this.#shared.set(type, locks)
+    }
+    return locks
   }
 
   ofTag(type: string, tag: string): string {

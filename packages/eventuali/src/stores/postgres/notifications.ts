@@ -22,6 +22,14 @@ export interface NotificationsOptions {
 }
 
 /**
+ * A NOTIFY commits with a record of its own in the write-ahead log. It is a hint, so nothing waits
+ * for that to be flushed: a flush for it would take turns with those of the appends.
+ */
+function notifyText(channel: string): string {
+  return `SELECT pg_notify('${channel}', ''), set_config('synchronous_commit', 'off', true)`
+}
+
+/**
  * Tells listeners that the log may have grown. LISTEN and NOTIFY are hints on connections of
  * their own (a NOTIFY inside an append would make commits take turns); the poll is the guarantee.
  */
@@ -116,12 +124,13 @@ export class Notifications {
         this.#notifier ??= await this.#connect(connections.pooled ? undefined : listenUrl, () => {
           this.#notifier = undefined
         })
-        await this.#notifier?.query(`NOTIFY ${channel}`)
+        await this.#notifier?.query(notifyText(channel))
         return
       }
       const end = clock.monotonic() + 5000
       const deadline = { leftMs: () => end - clock.monotonic(), signal: undefined }
-      await connections.read({ text: `NOTIFY ${channel}`, name: `notify_${channel}` }, [], deadline)
+      const text = notifyText(channel)
+      await connections.read({ text, name: `notify_${channel}` }, [], deadline)
     } catch {
       // A hint that is lost costs others one poll interval.
       void this.#dropNotifier()

@@ -16,11 +16,21 @@ export interface PreparedAppend extends Sized {
   readonly entries: readonly EncodedEntry[]
   readonly types: ReadonlySet<string>
   readonly hasGivenIds: boolean
+  /** Whether an event has another form than JSON text. */
+  readonly hasBodies: boolean
   readonly deadline: Deadline
   /** The advisory locks it needs, by key; true for an exclusive one. */
   readonly locks: ReadonlyMap<string, boolean>
   /** Moments of attempts whose connection was lost: rows recorded then are this call's own. */
   readonly attempts: number[]
+}
+
+/** About what a row takes beside its texts. */
+const ROW_BYTES = 200
+
+/** Whether the group needs `append_v2`. */
+export function hasBodies(requests: readonly PreparedAppend[]): boolean {
+  return requests.some((prepared) => prepared.hasBodies)
 }
 
 /** Encodes a request. Throws DataNotJsonError and EventTooLargeError. */
@@ -33,22 +43,36 @@ export function prepare(
   let bytes = 0
   let eventCount = 0
   let hasGivenIds = false
+  let hasBodies = false
   const types = new Set<string>()
-  const entries = request.entries.map((entry) => {
-    const events = entry.events.map((event) => {
+  const entries: EncodedEntry[] = []
+  for (const entry of request.entries) {
+    const events: EncodedEvent[] = []
+    for (const event of entry.events) {
       const encoded = encodeEvent(entry.stream, event, encoder)
-      bytes += encoded.bytes + 200
+      bytes += encoded.bytes + ROW_BYTES
       hasGivenIds ||= encoded.idGiven
+      hasBodies ||= encoded.body !== undefined
       types.add(encoded.type)
-      return encoded
-    })
+      events.push(encoded)
+    }
     eventCount += events.length
-    return { entry, events }
-  })
+    entries.push({ entry, events })
+  }
   for (const item of request.condition?.query ?? []) for (const type of item.types) types.add(type)
   const locks = locksOf(request, entries, keys)
-  const size = { eventCount, bytes }
-  return { request, entries, types, hasGivenIds, deadline, locks, attempts: [], ...size }
+  return {
+    request,
+    entries,
+    types,
+    hasGivenIds,
+    hasBodies,
+    deadline,
+    locks,
+    attempts: [],
+    eventCount,
+    bytes,
+  }
 }
 
 /** The locks of one request: key, and whether it is for itself alone. */
@@ -56,7 +80,12 @@ function locksOf(
   { condition }: AppendRequest,
   entries: readonly EncodedEntry[],
   keys: LockKeys,
-): Map<string, boolean> {
+): ReadonlyMap<string, boolean> {
+  const only = entries.length === 1 ? (entries[0] as EncodedEntry).events : []
+  const [first] = only
+  if (condition === undefined && only.length === 1 && first?.tags.length === 0) {
+    return keys.sharedOfType(first.type)
+  }
   const locks = new Map<string, boolean>()
   for (const { events } of entries) {
     for (const { type, tags } of events) {

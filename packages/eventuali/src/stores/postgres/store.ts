@@ -262,8 +262,17 @@ class PostgresEventStore implements EventStore {
     return this.#inline.list(options)
   }
 
-  append(request: AppendRequest, options?: CallOptions): Promise<AppendOutcome> {
-    return this.#during(() => this.#appender.append(request, options), options)
+  /** What `#during` does, without its promises: every event passes here. */
+  async append(request: AppendRequest, options: CallOptions = {}): Promise<AppendOutcome> {
+    if (this.#closing !== undefined) throw new StoreClosedError()
+    this.#open++
+    try {
+      return await this.#appender.append(request, options)
+    } catch (error) {
+      throw this.#failure('a call', error, options)
+    } finally {
+      this.#leave()
+    }
   }
 
   readStream(query: StreamQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]> {
@@ -390,9 +399,13 @@ class PostgresEventStore implements EventStore {
     try {
       return await work()
     } finally {
-      this.#open--
-      if (this.#open === 0) this.#idle?.()
+      this.#leave()
     }
+  }
+
+  #leave(): void {
+    this.#open--
+    if (this.#open === 0) this.#idle?.()
   }
 
   async #during<T>(work: () => Promise<T>, options: CallOptions = {}): Promise<T> {
