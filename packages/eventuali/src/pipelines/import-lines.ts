@@ -74,7 +74,7 @@ export interface BatchBounds {
 export class LineReader {
   readonly #name: string
   readonly #now: () => number
-  readonly #ordinals = new Map<string, number>()
+  readonly #ordinals = new Map<string, { next: number }>()
   /** Streams of which no line could be read so far; few, so the count of the others is cheap. */
   readonly #badStreams = new Set<string>()
 
@@ -105,9 +105,10 @@ export class LineReader {
   }
 
   #nextOrdinal(stream: string): number {
-    const ordinal = this.#ordinals.get(stream) ?? 0
-    this.#ordinals.set(stream, ordinal + 1)
-    return ordinal
+    const counter = this.#ordinals.get(stream)
+    if (counter !== undefined) return counter.next++
+    this.#ordinals.set(stream, { next: 1 })
+    return 0
   }
 
   #eventOf(parsed: ImportedEvent, ordinal: number, text: string): NewEvent {
