@@ -59,8 +59,17 @@ function whole(bytes: Uint8Array, size: number): Uint8Array {
   return bytes
 }
 
-/** Node refuses a limit of 0. */
-const limit = (size: number) => ({ maxOutputLength: Math.max(1, size) })
+/** Larger output comes in pieces, so that a size that lies makes no room for itself. */
+const PIECE_BYTES_MAX: number = 1024 * 1024
+
+/**
+ * Bounds of an output of so many bytes, in one piece with room to spare: pieces are joined by one
+ * more copy, and a full one asks for another. Node refuses a limit of 0, and pieces below 64.
+ */
+const limit = (size: number) => ({
+  maxOutputLength: Math.max(1, size),
+  chunkSize: Math.min(Math.max(64, size + 1), PIECE_BYTES_MAX),
+})
 
 const gzip: Compressor = {
   name: 'gzip',
