@@ -1,35 +1,70 @@
 import { Command } from 'commander'
-import type { VerifyReport } from 'eventuali'
-import { jsonOption, storeOption } from './arguments.ts'
-import { SilentFailure } from './exit-codes.ts'
+import type { VerifyProblem, VerifyReport, VerifyStep } from 'eventuali'
+import { jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
+import { SilentFailure, UsageError } from './exit-codes.ts'
 import { count, counted } from './numbers.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { Session } from './session.ts'
 import { harmless } from './text-width.ts'
+import { loadVerifiable } from './verify-module.ts'
 
 interface VerifyFlags {
   readonly store?: string
+  readonly config?: readonly string[]
+  readonly projections?: readonly string[]
+  readonly snapshots?: number
+  readonly seed?: number
   readonly json?: boolean
 }
 
 const SHOWN_MAX = 50
+const SAMPLE_MAX = 1_000_000
+const SEED_MAX = 2 ** 31
 
 /** `verify` */
 export function verifyCommand(session: Session): Command {
   return new Command('verify')
-    .description('prove the log: versions, ids, positions, checksums')
+    .description('prove the log, and what stands beside it')
     .addOption(storeOption())
+    .option(
+      '-c, --config <module>',
+      'JavaScript or TypeScript that exports projections and aggregates to fold again; may be repeated',
+      repeated,
+    )
+    .option('--projections <names>', 'only these of the projections: a,b', namesOf)
+    .option(
+      '--snapshots <n>',
+      'kept states of each aggregate to fold again; 1,000',
+      wholeNumber(0, SAMPLE_MAX),
+    )
+    .option('--seed <n>', 'draws the same kept states again', wholeNumber(0, SEED_MAX))
     .addOption(jsonOption('the report as one line of JSON'))
     .action((flags: VerifyFlags) => runVerify(session, flags))
 }
 
+function namesOf(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+}
+
 async function runVerify(session: Session, flags: VerifyFlags): Promise<void> {
+  const { config, projections: names, snapshots: snapshotSampleCount, seed } = flags
+  if (names !== undefined && config === undefined) {
+    throw new UsageError('where are the projections? Give --config MODULE that exports them')
+  }
+  const { projections, aggregates } = await loadVerifiable(config ?? [], names)
   const bar = new ProgressBar(session.io)
-  const report = await session.withStore(flags.store, 'read', async (store) => {
+  // A refold of a read model is written into tables of its own.
+  const access = projections.length > 0 ? 'write' : 'read'
+  const report = await session.withStore(flags.store, access, async (store) => {
     try {
       const { signal } = session
-      const onProgress = (events: number) => bar.show(undefined, counted(events, 'event'))
-      return await store.verify({ signal, onProgress })
+      return await store.verify({
+        ...{ signal, projections, aggregates, snapshotSampleCount, seed },
+        onProgress: (events, step) => show(bar, events, step),
+      })
     } finally {
       bar.clear()
     }
@@ -38,18 +73,49 @@ async function runVerify(session: Session, flags: VerifyFlags): Promise<void> {
   if (!report.ok) throw new SilentFailure()
 }
 
+const units = {
+  storage: 'page',
+  log: 'event',
+  streams: 'stream',
+  checkpoints: 'checkpoint',
+  snapshots: 'kept state',
+  'read-models': 'position',
+} as const
+
+function show(bar: ProgressBar, events: number, { check, done, total }: VerifyStep): void {
+  const share = total === undefined || total === 0 ? undefined : done / total
+  const sum = check === 'log' ? events : done
+  const text = check === 'storage' ? 'pages, indexes and checksums' : counted(sum, units[check])
+  bar.show(share, `${check}: ${text}`)
+}
+
+function whereOf({ position, stream, subscription, projection, key }: VerifyProblem): string {
+  const parts = { position, stream, subscription, projection, key }
+  return Object.entries(parts)
+    .flatMap(([name, value]) => (value === undefined ? [] : [` ${name} ${value}`]))
+    .join('')
+}
+
 function textOf(report: VerifyReport): string {
-  const { events, streams, problems, problemCount } = report
-  const sum = `${counted(events, 'event')}, ${counted(streams, 'stream')}`
-  if (report.ok) return `${sum}: no problems\n`
+  const { events, streams, checkpoints, snapshots, projections, unchecked } = report
+  const { problems, problemCount } = report
   let text = ''
-  for (const { kind, position, stream, reason } of problems.slice(0, SHOWN_MAX)) {
-    const where = [
-      position === undefined ? '' : ` position ${position}`,
-      stream === undefined ? '' : ` stream ${stream}`,
-    ].join('')
-    text += `${harmless(`${kind}${where}: ${reason}`)}\n`
+  for (const problem of problems.slice(0, SHOWN_MAX)) {
+    const { kind, reason, advice } = problem
+    text += `${harmless(`${kind}${whereOf(problem)}: ${reason}; ${advice}`)}\n`
   }
   if (problemCount > SHOWN_MAX) text += `and ${count(problemCount - SHOWN_MAX)} more\n`
-  return `${text}${sum}: ${counted(problemCount, 'problem')}\n`
+  for (const { projection, same, position } of projections) {
+    const rows = counted(same, 'row')
+    text += `${harmless(projection)}: ${rows} as at position ${count(position)}\n`
+  }
+  if (snapshots.kept > 0) {
+    const { kept, compared, seed } = snapshots
+    const refolded = compared === 0 ? '' : `, ${count(compared)} folded again (seed ${seed})`
+    text += `${counted(kept, 'kept state')}${refolded}\n`
+  }
+  for (const what of unchecked) text += `not checked: ${harmless(what)}\n`
+  const log = `${counted(events, 'event')}, ${counted(streams, 'stream')}`
+  const sum = checkpoints === 0 ? log : `${log}, ${counted(checkpoints, 'checkpoint')}`
+  return `${text}${sum}: ${report.ok ? 'no problems' : counted(problemCount, 'problem')}\n`
 }

@@ -288,9 +288,13 @@ export {
   Transaction,
   type TypedStoreOptions,
   type UntypedStoreOptions,
+  type VerifiedProjection,
+  type VerifiedSnapshots,
   type VerifyOptions,
   type VerifyProblem,
+  type VerifyProblemKind,
   type VerifyReport,
+  type VerifyStep,
   type WithinOption,
 } from './store/index.ts'
 export {

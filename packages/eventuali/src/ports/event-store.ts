@@ -257,6 +257,11 @@ export interface StoreCapabilities {
 
 /** A fault found in the storage itself, below the level of events. */
 export interface StorageFault {
+  /**
+   * `checksum`: a row is not what was written; `index`: one of the store's own indexes does not
+   * fit the rows; `head`: a stream's head row does not; `storage`: anything else, the default.
+   */
+  readonly kind?: 'storage' | 'checksum' | 'index' | 'head' | undefined
   readonly position?: number | undefined
   readonly stream?: string | undefined
   readonly reason: string

@@ -56,7 +56,7 @@ export interface BuildResult extends SwitchResult {
 }
 
 /** A handler's failure, as opposed to the storage's. */
-class HandlerFailure extends Error {
+export class HandlerFailure extends Error {
   override readonly cause: unknown
 
   constructor(cause: unknown) {
@@ -70,6 +70,25 @@ export function wantedEvents(projection: AnyProjection): Omit<LogQuery, 'upTo' |
   const { from, storedTypes: types } = projection
   const { categories, tags, includeArchived } = from
   return { types, categories, tags, includeArchived }
+}
+
+/** Runs the handlers over stored events, on the tables of a generation. Throws HandlerFailure. */
+export async function handleEvents(
+  tx: StoreTransaction,
+  projection: AnyProjection,
+  generation: number,
+  events: readonly RecordedEvent[],
+  { clock, qualifier }: Pick<BuildRuntime, 'clock' | 'qualifier'>,
+): Promise<void> {
+  if (events.length === 0) return
+  const run = new ProjectionRun(projection, generation, tx, { clock, qualifier, inline: false })
+  try {
+    await run.take(events)
+    await run.handle(events)
+  } catch (error) {
+    throw isStorageTrouble(error) ? error : new HandlerFailure(error)
+  }
+  await run.end()
 }
 
 /**
@@ -226,18 +245,8 @@ export class Build {
     this.#value = next
   }
 
-  async #handle(tx: StoreTransaction, events: readonly RecordedEvent[]): Promise<void> {
-    if (events.length === 0) return
-    const { clock, qualifier } = this.#runtime
-    const options = { clock, qualifier, inline: false }
-    const run = new ProjectionRun(this.#projection, this.#generation, tx, options)
-    try {
-      await run.take(events)
-      await run.handle(events)
-    } catch (error) {
-      throw isStorageTrouble(error) ? error : new HandlerFailure(error)
-    }
-    await run.end()
+  #handle(tx: StoreTransaction, events: readonly RecordedEvent[]): Promise<void> {
+    return handleEvents(tx, this.#projection, this.#generation, events, this.#runtime)
   }
 
   /** Goes through the next events one by one, to find the one that fails. */

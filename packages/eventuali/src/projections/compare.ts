@@ -74,6 +74,7 @@ async function compareTable(
   target: string,
   tables: { readonly old: string; readonly new: string },
   tally: Tally,
+  unmatchedCountMax: number,
 ): Promise<void> {
   const sides = {
     old: { rows: rowsOf(models, tables.old), waiting: new Map<string, Json>(), isOver: false },
@@ -104,7 +105,7 @@ async function compareTable(
   while (!sides.old.isOver || !sides.new.isOver) {
     await step('old', 'new')
     await step('new', 'old')
-    if (sides.old.waiting.size + sides.new.waiting.size > UNMATCHED_COUNT_MAX) {
+    if (sides.old.waiting.size + sides.new.waiting.size > unmatchedCountMax) {
       tally.complete = false
       break
     }
@@ -129,6 +130,7 @@ export async function compareGenerations(
   before: ComparedGeneration,
   after: ComparedGeneration,
   samePosition: boolean,
+  unmatchedCountMax: number = UNMATCHED_COUNT_MAX,
 ): Promise<CompareReport> {
   const tally: Tally = { same: 0, onlyOld: 0, onlyNew: 0, different: 0, complete: true, rows: [] }
   const targets = new Set([...Object.keys(before.tables), ...Object.keys(after.tables)])
@@ -136,7 +138,10 @@ export async function compareGenerations(
   for (const target of targets) {
     const tables = { old: before.tables[target], new: after.tables[target] }
     if (tables.old === undefined || tables.new === undefined) uncompared.push(target)
-    else await compareTable(models, target, { old: tables.old, new: tables.new }, tally)
+    else {
+      const both = { old: tables.old, new: tables.new }
+      await compareTable(models, target, both, tally, unmatchedCountMax)
+    }
   }
   const side = ({ generation, version, position }: ComparedGeneration) => ({
     ...{ generation, version, position },

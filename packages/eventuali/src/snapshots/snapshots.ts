@@ -46,7 +46,7 @@ const LIST_PAGE_COUNT = 500
 const BOUNDS = { timeoutMs: 30_000 }
 
 /** The definition behind what `defineAggregate` gave, or behind a class. */
-function definitionOf(aggregate: object): AnyAggregate {
+export function definitionOf(aggregate: object): AnyAggregate {
   const found = isAggregateClass(aggregate) ? definitionOfClass(aggregate) : aggregate
   return found as AnyAggregate
 }

@@ -1,6 +1,6 @@
 import { isEventualiError } from '../kernel/index.ts'
 import { isSameState } from '../model/index.ts'
-import type { AnyAggregate, EventStore } from '../ports/index.ts'
+import type { AnyAggregate, CallOptions, EventStore, RecordReads } from '../ports/index.ts'
 import { type Entry, isNewest, readEntry, SNAPSHOT, textOf } from './entry.ts'
 import { fingerprintOf } from './fingerprint.ts'
 
@@ -80,6 +80,26 @@ export async function checkEntry(
   }
 }
 
+function keyOfRetired({ name }: AnyAggregate, base: string): string {
+  return `${name}\n${base}`
+}
+
+function fingerprintIn(base: string, generation: number): string {
+  return generation === 0 ? base : `${base}.${generation}`
+}
+
+/** The fingerprint of the states that loads of a definition use, once they trust them. */
+export async function usableFingerprint(
+  records: RecordReads,
+  definition: AnyAggregate,
+  options?: CallOptions,
+): Promise<string> {
+  const base = fingerprintOf(definition)
+  const [record] = await records.get(RETIRED, [keyOfRetired(definition, base)], options)
+  const { generation = 0 } = (record?.value ?? {}) as Partial<Retired>
+  return fingerprintIn(base, generation)
+}
+
 /** What trust is founded on. */
 export interface TrustParts {
   readonly port: EventStore
@@ -155,7 +175,7 @@ export class Trust {
   }
 
   get #key(): string {
-    return `${this.definition.name}\n${this.#base}`
+    return keyOfRetired(this.definition, this.#base)
   }
 
   async #retired(): Promise<Retired & { readonly revision: number }> {
@@ -168,7 +188,7 @@ export class Trust {
   async #probe(): Promise<void> {
     for (let round = 0; round < ROUND_COUNT_MAX; round++) {
       const { generation } = await this.#retired()
-      const fingerprint = generation === 0 ? this.#base : `${this.#base}.${generation}`
+      const fingerprint = fingerprintIn(this.#base, generation)
       const wrong = await this.#firstWrong(fingerprint)
       if (wrong === undefined) {
         this.#fingerprint = fingerprint

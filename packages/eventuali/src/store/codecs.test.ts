@@ -231,7 +231,7 @@ test.each([
     BEGIN UPDATE eventuali_events SET ${change} WHERE position = NEW.position; END`)
   await store.append('page-1', saved)
   const { problems } = await store.verify()
-  expect(problems).toMatchObject([{ kind: 'storage', position: 2, stream: 'page-1' }])
+  expect(problems).toMatchObject([{ kind: 'checksum', position: 2, stream: 'page-1' }])
   await store.close()
 })
 

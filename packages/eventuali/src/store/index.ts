@@ -7,4 +7,12 @@ export { EventSequence } from './sequence.ts'
 export { Store, type StreamsOptions, type WithinOption } from './store.ts'
 export type { EventsOfAll, StoredEvent, StoredOfTypes } from './store-events.ts'
 export { Transaction } from './transaction.ts'
-export type { VerifyOptions, VerifyProblem, VerifyReport } from './verify.ts'
+export type {
+  VerifiedProjection,
+  VerifiedSnapshots,
+  VerifyOptions,
+  VerifyProblem,
+  VerifyProblemKind,
+  VerifyReport,
+  VerifyStep,
+} from './verify/index.ts'

@@ -76,7 +76,7 @@ import { logPages, storedFilter, streamPages } from './reads.ts'
 import { EventSequence } from './sequence.ts'
 import type { StoredEvent, StoredOfTypes } from './store-events.ts'
 import { Transaction } from './transaction.ts'
-import { type VerifyOptions, type VerifyReport, verifyLog } from './verify.ts'
+import { type VerifyOptions, type VerifyReport, verifyStore } from './verify/index.ts'
 
 /** Joins a transaction that the caller began on a driver's connection. */
 export interface WithinOption {
@@ -399,7 +399,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   /** Proves the log's promises over all of it; see `VerifyReport`. */
   verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     assertCall(options)
-    return verifyLog(this.port, options)
+    return verifyStore(this.port, this.#runtime, options)
   }
 
   /**

@@ -46,7 +46,12 @@ export {
 } from './ledger/dead-letters.ts'
 export { keyAsRead, type PartitionBy } from './ledger/key-hash.ts'
 export type { LetterState } from './ledger/letters.ts'
-export type { SubscriptionRecords } from './ledger/values.ts'
+export {
+  letterPrefix,
+  partitionKeysOf,
+  recordKinds,
+  type SubscriptionRecords,
+} from './ledger/values.ts'
 export {
   type BatchHandler,
   type EventHandler,

@@ -41,6 +41,7 @@ import { asClient, type DriverPool, loadDriver } from './driver.ts'
 import { LostConnection, storageFailure } from './failures.ts'
 import { findFaults } from './faults.ts'
 import { forkSchema } from './fork.ts'
+import { amcheckState } from './index-faults.ts'
 import { PostgresInline } from './inline.ts'
 import { LockKeys } from './lock-keys.ts'
 import { manifest } from './manifest.ts'
@@ -328,17 +329,21 @@ class PostgresEventStore implements EventStore {
 
   settings(): Promise<Readonly<Record<string, string>>> {
     return this.#during(async () => {
-      const names = ['server_version', 'synchronous_commit', 'fsync', 'full_page_writes']
+      const names = [
+        ...['server_version', 'synchronous_commit', 'fsync', 'full_page_writes', 'data_checksums'],
+      ]
       const list = names.map((name) => `current_setting('${name}')`).join(', ')
       const deadline = deadlineIn(this.#options.clock, this.#limits.timeoutMs)
       const [row] = await this.#connections.read(statement(`SELECT ${list}`), [], deadline)
       const settings = Object.fromEntries(names.map((name, i) => [name, row?.[i] ?? '']))
+      const [amcheck] = await this.#connections.read(statement(amcheckState), [], deadline)
       return {
         ...settings,
         ...(this.#sync === null ? {} : { synchronous_commit: this.#sync }),
         pooler: this.#connections.pooled ? 'transaction' : 'none',
         listen: this.#notifications.listening ? 'on' : 'off',
         schema: this.#schema,
+        amcheck: amcheck?.[0] ?? 'not installed',
       }
     })
   }

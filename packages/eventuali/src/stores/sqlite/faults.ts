@@ -17,8 +17,10 @@ const headPage = `SELECT s.id, s.name, s.version, s.first_version, s.state,
   GROUP BY s.id ORDER BY s.id`
 const eventPage = `SELECT ${eventColumns}, e.codec FROM eventuali_events e WHERE e.position > ? ORDER BY e.position LIMIT ?`
 const tagOfEvent = 'SELECT type_id FROM eventuali_event_tags WHERE tag_hash = ? AND position = ?'
-const strayTags = `SELECT t.position FROM eventuali_event_tags t
-  WHERE NOT EXISTS (SELECT 1 FROM eventuali_events e WHERE e.position = t.position) LIMIT ${FAULT_COUNT_MAX}`
+const isThere = 'SELECT 1 FROM eventuali_events WHERE position = ?'
+const tagPage = `SELECT t.tag_hash, t.position, t.type_id, e.type_id, e.tags
+  FROM eventuali_event_tags t LEFT JOIN eventuali_events e ON e.position = t.position
+  WHERE (t.tag_hash, t.position) > (?, ?) ORDER BY t.tag_hash, t.position LIMIT ?`
 const lastEvent = 'SELECT max(position) FROM eventuali_events'
 
 /** Faults of the pages and indexes, by SQLite's own check. */
@@ -28,17 +30,12 @@ function pageFaults(session: Session): StorageFault[] {
 }
 
 function counterFaults(session: Session): StorageFault[] {
-  const faults: StorageFault[] = session
-    .prepare(strayTags)
-    .all()
-    .map(([position]) => ({
-      position: Number(position),
-      reason: 'the index of tags names an event that is not there',
-    }))
+  const faults: StorageFault[] = []
   const last = Number(session.prepare(lastEvent).get()?.[0] ?? 0)
   const counter = Number(session.sql.lastPosition.get()?.[0] ?? -1)
   if (counter < last) {
     faults.push({
+      kind: 'head',
       position: last,
       reason: `the counter of positions stands at ${counter}, below it`,
     })
@@ -49,18 +46,19 @@ function counterFaults(session: Session): StorageFault[] {
 function headFault(row: SqlRow): StorageFault | undefined {
   const [, name, version, firstVersion, state, count, first, last] = row
   const stream = String(name)
+  const kind = 'head'
   const kept = (version as number) - (firstVersion as number) + 1
   if (count !== kept) {
-    return { stream, reason: `its head tells of ${kept} events, ${count} are there` }
+    return { kind, stream, reason: `its head tells of ${kept} events, ${count} are there` }
   }
   if (kept > 0 && (first !== firstVersion || last !== version)) {
     return {
-      stream,
+      ...{ kind, stream },
       reason: `its head tells of versions ${firstVersion} to ${version}, ${first} to ${last} are there`,
     }
   }
   if (stateOf(state) === 'deleted' && kept !== 1) {
-    return { stream, reason: 'it is deleted and holds more than its tombstone' }
+    return { kind, stream, reason: 'it is deleted and holds more than its tombstone' }
   }
   return undefined
 }
@@ -68,20 +66,49 @@ function headFault(row: SqlRow): StorageFault | undefined {
 function rowFault(session: Session, names: Names, row: SqlRow): StorageFault | undefined {
   const stored = storedRow(session, names, row)
   const { position, stream } = stored
-  if (stream === '') return { position, reason: 'its stream is not there' }
-  if (stored.type === '') return { position, stream, reason: 'its type is not there' }
+  if (stream === '') return { kind: 'head', position, reason: 'its stream is not there' }
+  if (stored.type === '')
+    return { kind: 'checksum', position, stream, reason: 'its type is not there' }
   if (!rowIsIntact(stored)) {
-    return { position, stream, reason: 'the row does not match its checksum' }
+    return { kind: 'checksum', position, stream, reason: 'the row does not match its checksum' }
   }
   if (row[12] !== codecOf(stored.data)) {
-    return { position, stream, reason: `its data is not what its codec, ${row[12]}, says` }
+    return {
+      kind: 'checksum',
+      position,
+      stream,
+      reason: `its data is not what its codec, ${row[12]}, says`,
+    }
   }
   if (stored.tagsText === '') return undefined
   const lost = (JSON.parse(stored.tagsText) as string[]).find(
     (tag) => session.prepare(tagOfEvent).get(tagHash(tag), position)?.[0] !== row[3],
   )
-  if (lost === undefined) return undefined
-  return { position, stream, reason: `its tag ${JSON.stringify(lost)} is missing in the index` }
+  // Removed between the two statements, its tags with it.
+  if (lost === undefined || session.prepare(isThere).get(position) === undefined) return undefined
+  const reason = `its tag ${JSON.stringify(lost)} is missing in the index`
+  return { kind: 'index', position, stream, reason }
+}
+
+/** A row of the index of tags, with the event that it names. */
+function tagFault([hash, at, type, eventType, tags]: SqlRow): StorageFault | undefined {
+  const position = Number(at)
+  if (eventType === null) {
+    const reason = 'the index of tags names an event that is not there'
+    return { kind: 'index', position, reason }
+  }
+  // A wrong type is told of where the event itself is looked at.
+  if (type !== eventType || hasTagOf(tags, hash)) return undefined
+  return { kind: 'index', position, reason: 'the index of tags names a tag that it does not have' }
+}
+
+function hasTagOf(tags: SqlRow[number] | undefined, hash: SqlRow[number] | undefined): boolean {
+  try {
+    return (JSON.parse(String(tags ?? '[]')) as string[]).some((tag) => tagHash(tag) === hash)
+  } catch {
+    // The event's own check says that its tags cannot be read.
+    return true
+  }
 }
 
 /** All faults below the events, page by page, in bounded memory. */
@@ -97,6 +124,12 @@ export async function* findFaults(
     const faults = rows.map(headFault).filter((fault) => fault !== undefined)
     return { faults, next: rows.at(-1)?.[0] as number | undefined }
   })
+  yield* pages(access, options, [-1, -1] as readonly [number, number], (session, _names, after) => {
+    const rows = session.prepare(tagPage).all(...after, PAGE_SIZE)
+    const faults = rows.map(tagFault).filter((fault) => fault !== undefined)
+    const last = rows.at(-1)
+    return { faults, next: last && ([last[0], last[1]] as [number, number]) }
+  })
   yield* pages(access, options, 0, (session, names, after) => {
     const { rows } = pageRows(session, session.prepare(eventPage), [after, PAGE_SIZE])
     const faults = rows
@@ -106,22 +139,22 @@ export async function* findFaults(
   })
 }
 
-type Page = (
+type Page<Place> = (
   session: Session,
   names: Names,
-  after: number,
-) => { readonly faults: readonly StorageFault[]; readonly next: number | undefined }
+  after: Place,
+) => { readonly faults: readonly StorageFault[]; readonly next: Place | undefined }
 
-async function* pages(
+async function* pages<Place>(
   access: ReadAccess,
   options: CallOptions,
-  start: number,
-  page: Page,
+  start: Place,
+  page: Page<Place>,
 ): AsyncGenerator<StorageFault> {
-  let after: number | undefined = start
+  let after: Place | undefined = start
   while (after !== undefined) {
-    const from: number = after
-    let next: number | undefined
+    const from: Place = after
+    let next: Place | undefined
     yield* await attempt(async () => {
       const found = await access.run((session, names) => page(session, names, from), options)
       next = found.next

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from '../../model/index.ts'
+import { InvalidArgumentError, StorageError } from '../../model/index.ts'
 import type { CallOptions, RecordReads, StoredRecord } from '../../ports/index.ts'
 
 /** How far the partitions of an earlier generation had come when the count was changed. */
@@ -94,6 +94,18 @@ export function partitionKeys(name: string, generation: number, count: number): 
   return Array.from({ length: count }, (_, i) => prefix + String(i).padStart(4, '0'))
 }
 
+/** The same for values that nobody has checked; undefined when there can be no such partitions. */
+export function partitionKeysOf(
+  name: string,
+  generation: unknown,
+  count: unknown,
+): readonly string[] | undefined {
+  const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 1
+  if (!isCount(generation) || !isCount(count)) return undefined
+  if ((count as number) > partitionCountMax) return undefined
+  return partitionKeys(name, generation as number, count as number)
+}
+
 /** What the keys of all dead letters of a subscription begin with. */
 export function letterPrefix(name: string): string {
   return `${escaped(name)}/`
@@ -108,14 +120,20 @@ export interface SubscriptionRecords {
   readonly partitions: readonly StoredRecord[]
 }
 
-/** Reads a subscription with its partitions; undefined when there is none. */
+/** A partition that is missing so often in a row, while nothing changes, will not come. */
+const READ_COUNT_MAX = 20
+
+/**
+ * Reads a subscription with its partitions; undefined when there is none. Throws StorageError when
+ * partitions are missing that its record speaks of.
+ */
 export async function readSubscription(
   records: RecordReads,
   name: string,
   options?: CallOptions,
 ): Promise<SubscriptionRecords | undefined> {
   // A change of the count between the two reads leaves no partition: read again then.
-  for (;;) {
+  for (let count = 1; ; count++) {
     const [record] = await records.get(recordKinds.subscription, [name], options)
     if (record === undefined) return undefined
     const value = record.value as SubscriptionValue
@@ -125,6 +143,10 @@ export async function readSubscription(
     if (partitions.length === keys.length) {
       return { name, value, revision: record.revision, keys, partitions }
     }
+    if (count < READ_COUNT_MAX) continue
+    const missing = keys.filter((_, i) => found[i] === undefined).join(', ')
+    const cause = new Error(`partition records are missing (${missing}); run eventuali verify`)
+    throw new StorageError(`reading the subscription ${JSON.stringify(name)}`, { cause })
   }
 }
 

@@ -1,5 +1,5 @@
-import { CorruptEventError, type RecordedEvent, type StreamInfo } from '../model/index.ts'
-import type { CallOptions, EventStore } from '../ports/index.ts'
+import { CorruptEventError, type RecordedEvent, type StreamInfo } from '../../model/index.ts'
+import type { CallOptions, EventStore } from '../../ports/index.ts'
 
 /** What can be told of an event whose row cannot be read. */
 export interface Damaged {
