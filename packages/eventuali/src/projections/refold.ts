@@ -42,6 +42,8 @@ export interface RefoldRuntime {
   readonly random: Random
   readonly ids: IdSource
   readonly signal: AbortSignal | undefined
+  /** Folds archived streams too, which the live one may have handled before they were archived. */
+  readonly includeArchived: boolean
   /** Told how far it is. */
   readonly onProgress: (position: number, upTo: number) => void
 }
@@ -190,7 +192,9 @@ class Refold {
 
   #query(after: number, upTo: number): LogQuery {
     const wanted = wantedEvents(this.#projection)
-    return { ...wanted, after, upTo, direction: 'forward', pageSize: BATCH_COUNT }
+    const includeArchived = wanted.includeArchived === true || this.#runtime.includeArchived
+    const bounds = { after, upTo, direction: 'forward', pageSize: BATCH_COUNT } as const
+    return { ...wanted, includeArchived, ...bounds }
   }
 
   async #fill(ceiling: number): Promise<void> {
