@@ -107,7 +107,7 @@ function textOf(report: VerifyReport): string {
   if (problemCount > SHOWN_MAX) text += `and ${count(problemCount - SHOWN_MAX)} more\n`
   for (const { projection, same, position } of projections) {
     const rows = counted(same, 'row')
-    text += `${harmless(projection)}: ${rows} as at position ${count(position)}\n`
+    text += `${harmless(projection)}: ${rows} as the events up to ${count(position)} give\n`
   }
   if (snapshots.kept > 0) {
     const { kept, compared, seed } = snapshots

@@ -259,9 +259,10 @@ export interface StoreCapabilities {
 export interface StorageFault {
   /**
    * `checksum`: a row is not what was written; `index`: one of the store's own indexes does not
-   * fit the rows; `head`: a stream's head row does not; `storage`: anything else, the default.
+   * fit the rows; `head`: a stream's head row does not; `name`: its category is not that of its name;
+   * `storage`: anything else, the default.
    */
-  readonly kind?: 'storage' | 'checksum' | 'index' | 'head' | undefined
+  readonly kind?: 'storage' | 'checksum' | 'index' | 'head' | 'name' | undefined
   readonly position?: number | undefined
   readonly stream?: string | undefined
   readonly reason: string

@@ -121,10 +121,7 @@ class Refold {
     await this.#begin()
     try {
       // Most is done before the live tables are held: they are held for the rest of it only.
-      for (let before = -1; this.#position > before; ) {
-        before = this.#position
-        await this.#fill(await this.#ceiling(live))
-      }
+      while ((await this.#fill(await this.#ceiling(live))) >= BATCH_COUNT);
       return await this.#compare(live)
     } catch (error) {
       if (!(error instanceof FoldFailure)) throw error
@@ -197,13 +194,17 @@ class Refold {
     return { ...wanted, includeArchived, ...bounds }
   }
 
-  async #fill(ceiling: number): Promise<void> {
+  /** Number of events that there were. */
+  async #fill(ceiling: number): Promise<number> {
     const { signal, onProgress } = this.#runtime
+    let count = 0
     for await (const page of this.#port.readLog(this.#query(this.#position, ceiling), { signal })) {
       await this.#commit(page)
+      count += page.length
       onProgress(this.#position, ceiling)
       signal?.throwIfAborted()
     }
+    return count
   }
 
   /** Handles a page in one transaction, or one by one to find the event that fails. */

@@ -314,7 +314,11 @@ export const headPlanters: readonly Planter[] = [
         position === event.position,
       )
       const its = followsStream(name)
-      return { ...fault, mayCause: (problem) => fault.mayCause(problem) || its(problem) }
+      return {
+        ...fault,
+        subjects: [event.stream, name],
+        mayCause: (problem) => fault.mayCause(problem) || its(problem),
+      }
     },
   },
   {

@@ -4,6 +4,8 @@ import { ledger, receipts, refunds, sale, saleEvents, shops } from './verify-def
 
 const projections = [shops, receipts, ledger]
 const shopCount = 5
+/** Only an archived stream tells of it: with it or without it, a read model is as it may be. */
+export const archivedShop = 'shop-archived'
 
 function eventOf(run: Campaign, i: number) {
   const shop = `shop-${run.between(1, shopCount)}`
@@ -28,7 +30,9 @@ async function fillLog(run: Campaign, store: Store): Promise<void> {
       await store.append(`sale-${n}`, events)
     }
   }
-  for (let n = 1; n <= 2; n++) await store.append(`audit-${n}`, eventOf(run, n))
+  // Archived later: a refold of today knows nothing of this shop, the read model does.
+  await store.append('audit-1', saleEvents.Renamed({ shop: archivedShop, name: 'gone' }))
+  await store.append('audit-2', eventOf(run, 2))
   // Of no read model: one that remembers removed events is not what a refold gives.
   for (let n = 3; n <= 4; n++) await store.append(`audit-${n}`, noted(n))
 }

@@ -7,7 +7,8 @@ import { judge, type Planted, type Planter } from '../harness/planter.ts'
 import { modelPlanters, recordPlanters, statePlanters } from '../harness/record-planters.ts'
 import { makeBed, verifiable } from '../harness/verify-bed.ts'
 
-const perRound = 5
+/** Faults in one store: a copy of a database takes its time, a copy of a file takes none. */
+const perRound = { sqlite: 5, postgres: 10 }
 /** After so many the rest would say the same. */
 const WRONG_COUNT_MAX = 20
 /**
@@ -20,7 +21,7 @@ const groups = [
 ] as const
 /** One round in so many is of the second group. */
 const refoldEvery = 5
-const faultCounts = { sqlite: 600, postgres: 400 }
+const faultCounts = { sqlite: 750, postgres: 250 }
 
 /** One store with faults, and what `verify` said of it. */
 interface Round {
@@ -34,10 +35,11 @@ async function plant(
   bed: Parameters<Planter['plant']>[1],
   queue: () => Planter,
 ): Promise<{ readonly planted: readonly Planted[]; readonly refolds: boolean }> {
+  const most = perRound[bed.adapter]
   const taken = new Set<string>()
   const planted: Planted[] = []
   let refolds = false
-  for (let n = 0; planted.length < perRound && n < perRound * 4; n++) {
+  for (let n = 0; planted.length < most && n < most * 4; n++) {
     const planter = queue()
     if (planter.only !== undefined && planter.only !== bed.adapter) continue
     const fault = await planter.plant(run, bed, taken)

@@ -48,7 +48,7 @@ export function encodeRequest(
   return {
     entries: request.entries.map((entry) => ({
       entry,
-      events: entry.events.map((event) => encodeEvent(entry.stream, event, encoder)),
+      events: entry.events.map((event) => encodeEvent(entry.stream, event, encoder, false)),
     })),
     condition: request.condition,
     inline: request.inline,
@@ -195,7 +195,8 @@ function store(log: MemoryLog, { entries }: EncodedRequest, recordedAt: number):
       const version = stream.version + 1 + i
       const { body, ...encoded } = event
       const data = body ?? event.data
-      const row = { ...encoded, data, stream: entry.stream, version, recordedAt }
+      const place = { stream: entry.stream, version, recordedAt }
+      const row = { ...encoded, ...place, data, checksum: undefined }
       placed.push({ row, entry: index, ordinal: entry.ordinals?.[i] ?? placed.length })
     })
   })

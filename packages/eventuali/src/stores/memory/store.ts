@@ -219,7 +219,7 @@ class MemoryStore implements EventStore {
     for (const row of this.#log.rows) {
       if (rowIsIntact(row)) continue
       const { position, stream } = row
-      yield { kind: 'checksum', position, stream, reason: 'the row does not match its checksum' }
+      yield { kind: 'checksum', position, stream, reason: 'its body cannot be read' }
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../kernel/index.ts'
 import { deadlineIn } from '../../kernel/index.ts'
-import { codecOf, rowIsIntact, type StoredRow } from '../../model/index.ts'
+import { categoryOf, codecOf, rowIsIntact, type StoredRow } from '../../model/index.ts'
 import type { CallOptions, StorageFault } from '../../ports/index.ts'
 import { tagHash } from '../sql/index.ts'
 import { type Connections, type Row, statement } from './connections.ts'
@@ -64,7 +64,7 @@ async function* counterFaults(read: CheckRead, schema: string): AsyncGenerator<S
 }
 
 async function* headFaults(read: CheckRead, schema: string): AsyncGenerator<StorageFault> {
-  const heads = `SELECT s.id, s.name, s.version, s.first_version, x.count, x.least, x.most, s.state
+  const heads = `SELECT s.id, s.name, s.version, s.first_version, x.count, x.least, x.most, s.state, s.category
      FROM (SELECT * FROM ${schema}.streams WHERE id > $1::bigint ORDER BY id LIMIT ${HEADS_PAGE_COUNT}) s
      CROSS JOIN LATERAL (SELECT count(*) AS count, min(e.version) AS least, max(e.version) AS most
                          FROM ${schema}.events e WHERE e.stream = s.id) x
@@ -72,9 +72,12 @@ async function* headFaults(read: CheckRead, schema: string): AsyncGenerator<Stor
   for (let after = '0'; ; ) {
     const rows = await read(heads, [after])
     for (const row of rows) {
-      const [, name, version, first, count, least, most, state] = row
+      const [, name, version, first, count, least, most, state, category] = row
       const stream = name as string
       const kind = 'head'
+      if (category !== categoryOf(stream)) {
+        yield { kind: 'name', stream, reason: `its head says category ${category}` }
+      }
       const kept = Number(version) - Number(first) + 1
       const fits = kept === 0 ? Number(count) === 0 : least === first && most === version
       if (!fits || Number(count) !== kept) {
