@@ -100,7 +100,9 @@ it('tells of a checkpoint that is ahead', async () => {
 it('leaves nothing behind', async () => {
   await run(['verify', '-s', store, '-c', config])
   const database = new DatabaseSync(join(folder, 'shop.db'))
-  const left = database.prepare("SELECT name FROM sqlite_schema WHERE name LIKE '%\\_\\_g0%' ESCAPE '\\'")
+  const left = database.prepare(
+    "SELECT name FROM sqlite_schema WHERE name LIKE '%\\_\\_g0%' ESCAPE '\\'",
+  )
   expect(left.all()).toEqual([])
   const records = database.prepare("SELECT * FROM eventuali_records WHERE kind LIKE '%refold%'")
   expect(records.all()).toEqual([])

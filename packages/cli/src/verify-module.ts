@@ -45,7 +45,9 @@ export async function loadVerifiable(
   for (const name of names ?? []) {
     if (all.some((projection) => projection.name === name)) continue
     const known = all.map((projection) => projection.name).join(', ')
-    throw new Refused(`no projection ${name} is exported; there is ${known === '' ? 'none' : known}`)
+    throw new Refused(
+      `no projection ${name} is exported; there is ${known === '' ? 'none' : known}`,
+    )
   }
   const projections = all.filter(({ name }) => names === undefined || names.includes(name))
   return { projections, aggregates }

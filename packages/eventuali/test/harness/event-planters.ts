@@ -1,16 +1,24 @@
 import { checksumOf } from '../../src/model/index.ts'
 import type { Campaign } from './campaign.ts'
-import { type Bed, changedText, followsStream, type Planted, type Planter, type Row } from './planter.ts'
+import {
+  type Bed,
+  changedText,
+  followsStream,
+  type Planted,
+  type Planter,
+  type Row,
+} from './planter.ts'
 
 /** An event's row, with the names of its stream and type. */
-interface EventRow {
+export interface EventRow {
   readonly position: number
   readonly stream: string
   readonly version: number
   readonly row: Row
 }
 
-async function eventsOf(bed: Bed, taken: ReadonlySet<string>): Promise<readonly EventRow[]> {
+/** The events of streams that no fault of the round has touched. */
+export async function eventsOf(bed: Bed, taken: ReadonlySet<string>): Promise<readonly EventRow[]> {
   const { events, streams, types, stream, type } = bed.names
   const rows = await bed.sql(
     `SELECT e.*, s.name AS stream_name, t.name AS type_name, s.version AS head, s.state AS state,
@@ -45,7 +53,8 @@ function checksumFor({ row, stream }: EventRow, change: Row = {}): number {
   })
 }
 
-function found(
+/** A fault that is found by a problem of some kind, at the event or its stream. */
+export function found(
   name: string,
   { stream, position }: EventRow,
   kinds: readonly string[],
@@ -81,6 +90,7 @@ function changes(name: string, change: Change): Planter {
   }
 }
 
+/** The same items in an order of chance. */
 export function shuffled<T>(run: Campaign, items: readonly T[]): T[] {
   return items
     .map((item) => ({ item, place: run.random.next() }))
@@ -159,8 +169,11 @@ export const eventPlanters: readonly Planter[] = [
       const pair = await neighbours(run, bed, taken)
       if (pair === undefined) return undefined
       await remove(bed, pair[0])
-      return found('a missing event', pair[0], ['head', 'version'], ({ stream }) =>
-        pair[0].stream === stream,
+      return found(
+        'a missing event',
+        pair[0],
+        ['head', 'version'],
+        ({ stream }) => pair[0].stream === stream,
       )
     },
   },
@@ -204,8 +217,11 @@ export const eventPlanters: readonly Planter[] = [
       const { events, stream } = bed.names
       const text = `UPDATE ${events} SET ${stream} = $2, version = $3 WHERE position = $1`
       await bed.sql(text, event.position, other.row[stream], other.version + 1)
-      const fault = found('moved to another stream', event, ['checksum'], ({ position }) =>
-        position === event.position,
+      const fault = found(
+        'moved to another stream',
+        event,
+        ['checksum'],
+        ({ position }) => position === event.position,
       )
       const [mine, its] = [followsStream(event.stream), followsStream(other.stream)]
       return {
@@ -226,8 +242,11 @@ export const eventPlanters: readonly Planter[] = [
       const checksum = checksumFor(b, { id: a.row.id })
       const text = `UPDATE ${bed.names.events} SET id = $2, checksum = $3, flags = 0 WHERE position = $1`
       await bed.sql(text, b.position, a.row.id, checksum)
-      return found('an id that is there twice', b, ['id'], ({ position }) =>
-        position === b.position,
+      return found(
+        'an id that is there twice',
+        b,
+        ['id'],
+        ({ position }) => position === b.position,
       )
     },
   },
@@ -259,138 +278,3 @@ export const eventPlanters: readonly Planter[] = [
     },
   },
 ]
-
-/** Faults of head rows, of the index of tags and of the counter. */
-export const headPlanters: readonly Planter[] = [
-  ...([1, -1] as const).map((step): Planter => ({
-    name: `a head's version ${step}`,
-    refolds: false,
-    plant: (run, bed, taken) => changeHead(run, bed, taken, 'version', (value) => value + step),
-  })),
-  {
-    name: "a head's first version",
-    refolds: false,
-    plant: (run, bed, taken) =>
-      changeHead(run, bed, taken, 'first_version', (value) => value + 1),
-  },
-  {
-    name: "a head's state",
-    refolds: false,
-    plant: (run, bed, taken) =>
-      // Of a truncated stream the event that tells of its state may be gone.
-      changeHead(run, bed, taken, 'state', (value) => (value + run.between(1, 2)) % 3, true),
-  },
-  {
-    name: 'a missing head',
-    refolds: false,
-    plant: async (run, bed, taken) => {
-      const { streams, stream } = bed.names
-      const event = run.pick(await eventsOf(bed, taken))
-      await bed.sql(`DELETE FROM ${streams} WHERE id = $1`, event.row[stream])
-      const all = await eventsOf(bed, taken)
-      const isGone = !all.some((one) => one.stream === event.stream)
-      if (!isGone) throw new Error('the head is still there')
-      const fault = found('a missing head', event, ['head'], ({ position }) =>
-        position === event.position,
-      )
-      // Its other events have none either, and have no name to tell.
-      return {
-        ...fault,
-        mayCause: (problem) =>
-          fault.mayCause(problem) || (problem.kind === 'head' && problem.stream === undefined) ||
-          (problem.kind === 'checksum' && problem.stream === undefined),
-      }
-    },
-  },
-  {
-    name: 'a renamed stream',
-    refolds: false,
-    plant: async (run, bed, taken) => {
-      const { streams, stream } = bed.names
-      const event = run.pick(await eventsOf(bed, taken))
-      const name = `${event.stream}x`
-      await bed.sql(`UPDATE ${streams} SET name = $2 WHERE id = $1`, event.row[stream], name)
-      const fault = found('a renamed stream', event, ['checksum'], ({ position }) =>
-        position === event.position,
-      )
-      const its = followsStream(name)
-      return {
-        ...fault,
-        subjects: [event.stream, name],
-        mayCause: (problem) => fault.mayCause(problem) || its(problem),
-      }
-    },
-  },
-  {
-    name: 'the category of a stream',
-    only: 'postgres',
-    refolds: false,
-    plant: async (run, bed, taken) => {
-      const { streams, stream } = bed.names
-      const event = run.pick(await eventsOf(bed, taken))
-      await bed.sql(`UPDATE ${streams} SET category = 'other' WHERE id = $1`, event.row[stream])
-      return found('a category', event, ['name'], (one) => one.stream === event.stream)
-    },
-  },
-  {
-    name: 'the counter of positions',
-    refolds: false,
-    plant: async (run, bed, taken) => {
-      if (taken.has('the counter')) return undefined
-      const all = await eventsOf(bed, new Set())
-      const last = all.at(-1) as EventRow
-      await bed.setCounter(last.position - run.between(1, 5))
-      return {
-        name: 'the counter of positions',
-        subjects: ['the counter'],
-        isFoundBy: ({ kind, position }) => kind === 'head' && position === last.position,
-        // A counter that is behind is the end of the log for whoever reads up to it.
-        mayCause: ({ kind }) => kind === 'checkpoint' || kind === 'count',
-      }
-    },
-  },
-  ...(['missing', 'wrong type', 'extra', 'stray'] as const).map(tagPlanter),
-]
-
-async function changeHead(
-  run: Campaign,
-  bed: Bed,
-  taken: ReadonlySet<string>,
-  column: string,
-  change: (value: number) => number,
-  whole = false,
-): Promise<Planted> {
-  const { streams, stream } = bed.names
-  const isFit = ({ row }: EventRow) => Number(row.head) > 1 && (!whole || Number(row.first) === 1)
-  const event = run.pick((await eventsOf(bed, taken)).filter(isFit))
-  const [head] = await bed.sql(`SELECT * FROM ${streams} WHERE id = $1`, event.row[stream])
-  const text = `UPDATE ${streams} SET ${column} = $2 WHERE id = $1`
-  await bed.sql(text, event.row[stream], change(Number(head?.[column])))
-  return found(`the head's ${column}`, event, ['head'], (one) => one.stream === event.stream)
-}
-
-function tagPlanter(what: 'missing' | 'wrong type' | 'extra' | 'stray'): Planter {
-  const name = `a tag row: ${what}`
-  return {
-    name,
-    refolds: false,
-    plant: async (run, bed, taken) => {
-      const { tags, tagType, type } = bed.names
-      const all = await eventsOf(bed, taken)
-      const event = run.pick(all.filter(({ row }) => row.tags !== null))
-      const at = event.position
-      if (what === 'missing') {
-        await bed.sql(`DELETE FROM ${tags} WHERE position = $1`, at)
-      } else if (what === 'wrong type') {
-        await bed.sql(`UPDATE ${tags} SET ${tagType} = ${tagType} + 1 WHERE position = $1`, at)
-      } else {
-        const position = what === 'extra' ? at : 1e6 + run.between(1, 1e6)
-        const text = `INSERT INTO ${tags} (tag_hash, position, ${tagType}) VALUES ($1, $2, $3)`
-        await bed.sql(text, run.between(1, 1e9), position, event.row[type])
-        const fault = found(name, event, ['index'], (one) => one.position === position)
-        return fault
-      }
-      return found(name, event, ['index'], ({ position }) => position === at)
-    },
-  }
-}

@@ -2,9 +2,7 @@ import type { VerifyProblem } from '../../src/index.ts'
 import type { Campaign } from './campaign.ts'
 
 /** One statement with its values, as both databases take them: `$1`, `$2`, … */
-export interface Sql {
-  (text: string, ...values: readonly unknown[]): Promise<readonly Row[]>
-}
+export type Sql = (text: string, ...values: readonly unknown[]) => Promise<readonly Row[]>
 
 /** A row by column. */
 export type Row = Readonly<Record<string, unknown>>
@@ -83,10 +81,7 @@ export interface Verdict {
   readonly stray: readonly VerifyProblem[]
 }
 
-export function judge(
-  planted: readonly Planted[],
-  problems: readonly VerifyProblem[],
-): Verdict {
+export function judge(planted: readonly Planted[], problems: readonly VerifyProblem[]): Verdict {
   const missed = planted.filter((fault) => !problems.some((problem) => fault.isFoundBy(problem)))
   const stray = problems.filter(
     (problem) => !planted.some((fault) => fault.isFoundBy(problem) || fault.mayCause(problem)),

@@ -39,7 +39,8 @@ function nameOf({ kind, key, value }: RecordRow): (problem: VerifyProblem) => bo
   if (kind === 'letter') return ({ subscription }) => subscription === value.subscription
   if (kind === 'projection') return ({ projection }) => projection === key
   if (kind === 'schema-counted') return (problem) => problem.key === 'the counts of schemas'
-  if (kind === 'schema-count') return (problem) => problem.key?.endsWith(String(value.type)) === true
+  if (kind === 'schema-count')
+    return (problem) => problem.key?.endsWith(String(value.type)) === true
   return (problem) => problem.key === `${kind} ${key}`
 }
 
@@ -74,12 +75,14 @@ function changesRecord(
   }
 }
 
-const ahead = (name = 'position') => (value: Value, run: Campaign, newest: number) =>
-  typeof value[name] === 'number' ? { ...value, [name]: newest + run.between(1, 1000) } : undefined
+const ahead =
+  (name = 'position') =>
+  (value: Value, run: Campaign, newest: number) =>
+    typeof value[name] === 'number'
+      ? { ...value, [name]: newest + run.between(1, 1000) }
+      : undefined
 
-const positioned = [
-  ...['partition', 'letter', 'process', 'replay', 'schema-counted'],
-]
+const positioned = [...['partition', 'letter', 'process', 'replay', 'schema-counted']]
 
 /** Faults of checkpoints and what else has a position. */
 export const recordPlanters: readonly Planter[] = [

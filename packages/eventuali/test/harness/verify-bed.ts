@@ -41,7 +41,10 @@ async function changeStreams(store: Store): Promise<void> {
   await store.archive('audit-1')
   await store.archive('audit-2')
   await store.archive('audit-2', { undo: true })
-  await store.append('audit-3', Array.from({ length: 4 }, (_, n) => noted(n)))
+  await store.append(
+    'audit-3',
+    Array.from({ length: 4 }, (_, n) => noted(n)),
+  )
   await store.truncate('audit-3', { before: 3 })
   await store.deleteStream('audit-4')
 }

@@ -65,9 +65,7 @@ export const shops = defineProjection({
         cents: was.cents - data.cents,
       })),
     Renamed: ({ data }, ctx) =>
-      ctx
-        .collection('shops')
-        .patch(data.shop, (was = closed) => ({ ...was, name: data.name })),
+      ctx.collection('shops').patch(data.shop, (was = closed) => ({ ...was, name: data.name })),
   },
 })
 
@@ -101,7 +99,8 @@ export const ledger = defineProjection({
   version: 1,
   events: [saleEvents],
   tables: {
-    ledger: 'CREATE TABLE {table} (shop TEXT NOT NULL, nr BIGINT NOT NULL, cents BIGINT NOT NULL, PRIMARY KEY (shop, nr))',
+    ledger:
+      'CREATE TABLE {table} (shop TEXT NOT NULL, nr BIGINT NOT NULL, cents BIGINT NOT NULL, PRIMARY KEY (shop, nr))',
   },
   handlers: {
     Sold: async ({ data, position }, ctx) => {

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openStore, type VerifyProblem, type VerifyProblemKind } from '../../src/index.ts'
 import { beds } from '../harness/beds.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
-import { eventPlanters, headPlanters } from '../harness/event-planters.ts'
+import { eventPlanters } from '../harness/event-planters.ts'
+import { headPlanters } from '../harness/head-planters.ts'
 import { judge, type Planted, type Planter } from '../harness/planter.ts'
 import { modelPlanters, recordPlanters, statePlanters } from '../harness/record-planters.ts'
 import { makeBed, verifiable } from '../harness/verify-bed.ts'
@@ -11,6 +12,7 @@ import { makeBed, verifiable } from '../harness/verify-bed.ts'
 const perRound = { sqlite: 5, postgres: 10 }
 /** After so many the rest would say the same. */
 const WRONG_COUNT_MAX = 20
+const timeoutMs = 3_600_000
 /**
  * Kinds that are planted together. Events that are damaged fold to something else or to nothing, so
  * that read models are proved in stores whose log is whole.
@@ -118,40 +120,44 @@ describe.each(beds())('verify and planted faults, $adapter', (place) => {
   beforeAll(() => place.start())
   afterAll(() => place.stop())
 
-  test.skipIf(place.skip !== undefined)('finds each of them and names the place', async () => {
-    await campaign(`R5 verify finds planted faults, ${place.adapter}`, async (run) => {
-      const made = await place.make((url) => makeBed(run, url))
-      const untouched = await made.damaged(async () => {})
-      const healthy = await verified(untouched.url, true)
-      expect(healthy).toEqual([])
-      await untouched.drop()
-      const kindCount = new Set(groups.flat()).size
-      const queues = groups.map((planters) => turns(run, planters))
-      const wanted = run.scaled(faultCounts[place.adapter])
-      const wrong: string[] = []
-      let count = 0
-      while (count < wanted && wrong.length < WRONG_COUNT_MAX) {
-        const queue = queues[rounds.length % refoldEvery === 0 ? 1 : 0] as () => Planter
-        let refolds = false
-        let planted: readonly Planted[] = []
-        const damaged = await made.damaged(async (bed) => {
-          ;({ planted, refolds } = await plant(run, bed, queue))
-        })
-        const problems = await verified(damaged.url, refolds)
-        await damaged.drop()
-        const { missed, stray } = judge(planted, problems)
-        const among = planted.map(({ name }) => name).join(', ')
-        wrong.push(
-          ...missed.map((name) => `not found: ${name}, among ${among}`),
-          ...stray.map((one) => `no fault: ${JSON.stringify(one)}, among ${among}`),
-        )
-        rounds.push({ planted, problems })
-        count += planted.length
-      }
-      expect(wrong).toEqual([])
-      run.note(`${count} faults of ${kindCount} kinds in ${rounds.length} stores, all named`)
-    })
-  })
+  test.skipIf(place.skip !== undefined)(
+    'finds each of them and names the place',
+    async () => {
+      await campaign(`R5 verify finds planted faults, ${place.adapter}`, async (run) => {
+        const made = await place.make((url) => makeBed(run, url))
+        const untouched = await made.damaged(async () => {})
+        const healthy = await verified(untouched.url, true)
+        expect(healthy).toEqual([])
+        await untouched.drop()
+        const kindCount = new Set(groups.flat()).size
+        const queues = groups.map((planters) => turns(run, planters))
+        const wanted = run.scaled(faultCounts[place.adapter])
+        const wrong: string[] = []
+        let count = 0
+        while (count < wanted && wrong.length < WRONG_COUNT_MAX) {
+          const queue = queues[rounds.length % refoldEvery === 0 ? 1 : 0] as () => Planter
+          let refolds = false
+          let planted: readonly Planted[] = []
+          const damaged = await made.damaged(async (bed) => {
+            ;({ planted, refolds } = await plant(run, bed, queue))
+          })
+          const problems = await verified(damaged.url, refolds)
+          await damaged.drop()
+          const { missed, stray } = judge(planted, problems)
+          const among = planted.map(({ name }) => name).join(', ')
+          wrong.push(
+            ...missed.map((name) => `not found: ${name}, among ${among}`),
+            ...stray.map((one) => `no fault: ${JSON.stringify(one)}, among ${among}`),
+          )
+          rounds.push({ planted, problems })
+          count += planted.length
+        }
+        expect(wrong).toEqual([])
+        run.note(`${count} faults of ${kindCount} kinds in ${rounds.length} stores, all named`)
+      })
+    },
+    timeoutMs,
+  )
 
   test.skipIf(place.skip !== undefined).each(bugs)('planted: $name', async ({ name, apply }) => {
     await campaign(`R5 planted: ${name}, ${place.adapter}`, async (run) => {

@@ -41,7 +41,10 @@ runProgram(async () => {
   const longCount = Math.floor(eventCount / 10)
   for (let n = 0; n < longCount; n += perAppend) {
     const count = Math.min(perAppend, longCount - n)
-    await store.append('sale-long', Array.from({ length: count }, (_, i) => eventAt(n + i)))
+    await store.append(
+      'sale-long',
+      Array.from({ length: count }, (_, i) => eventAt(n + i)),
+    )
   }
   for (let n = longCount; n < eventCount; n += perAppend) {
     const entries = []

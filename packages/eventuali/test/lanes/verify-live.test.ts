@@ -1,15 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openStore, type Store, type VerifyReport } from '../../src/index.ts'
+import { systemClock, systemRandom, uuidV7Source } from '../../src/kernel/index.ts'
 import type { EventStore } from '../../src/ports/index.ts'
 import { openAdapter } from '../../src/store/adapters.ts'
-import { systemClock, systemRandom, uuidV7Source } from '../../src/kernel/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
 import { sharedPlaces } from '../harness/places.ts'
-import { ledger, receipts, refunds, sale, saleEvents, shops } from '../harness/verify-definitions.ts'
+import {
+  ledger,
+  receipts,
+  refunds,
+  sale,
+  saleEvents,
+  shops,
+} from '../harness/verify-definitions.ts'
 
 const projections = [shops, receipts, ledger]
 const writerCount = 4
+const timeoutMs = 900_000
 
 /** A store in full work: writers, changes of streams, subscribers, read models, kept states. */
 async function busy(run: Campaign, url: string) {
@@ -122,70 +130,90 @@ describe.each(sharedPlaces())('verify beside everything, $adapter', (place) => {
   afterAll(() => place.stop())
   const { adapter } = place
 
-  test.skipIf(place.skip !== undefined)('reports nothing while the store is in use', async () => {
-    await campaign(`R5 verify beside writers and subscribers, ${adapter}`, async (run) => {
-      const url = await place.url()
-      const work = await busy(run, url)
-      try {
-        while (work.appended() < 100) await sleep(20)
-        const other = await openStore(url, { profile: 'relaxed' })
-        const reports = await verifyOften(other, run.scaled(3), run.seed)
-        await other.close()
-        for (const { problems } of reports) expect(problems).toEqual([])
-        const last = reports.at(-1) as VerifyReport
-        expect(last.checkpoints).toBeGreaterThan(5)
-        expect(last.snapshots.compared).toBeGreaterThan(0)
-        expect(last.projections.map(({ projection }) => projection)).toHaveLength(3)
-        run.note(`${reports.length} verifications beside ${work.appended()} appends`)
-        run.note(`the last over ${last.events} events, ${last.snapshots.compared} states refolded`)
-      } finally {
-        await work.stop()
-      }
-    })
-  })
-
-  test.skipIf(place.skip !== undefined)('planted: a byte that is changed meanwhile', async () => {
-    await campaign(`R5 planted: a byte is changed beside writers, ${adapter}`, async (run) => {
-      const url = await place.url()
-      const work = await busy(run, url)
-      try {
-        const position = await byteChanged(work)
-        const other = await openStore(url, { profile: 'relaxed' })
-        const { problems } = await other.verify()
-        await other.close()
-        expect(problems).toMatchObject([{ kind: 'checksum', position }])
-        run.note(`found at ${position} beside ${work.appended()} appends`)
-      } finally {
-        await work.stop()
-      }
-    })
-  })
-
-  test.skipIf(place.skip !== undefined)('planted: the end of the log is asked once', async () => {
-    await campaign(`R5 planted: verify asks for the log's end once, ${adapter}`, async (run) => {
-      const url = await place.url()
-      const work = await busy(run, url)
-      try {
-        const sources = { clock: systemClock, random: systemRandom }
-        const port = await openAdapter(
-          url,
-          { profile: 'relaxed' },
-          { ...sources, ids: uuidV7Source(systemClock, systemRandom) },
-        )
-        const other = await openStore(stale(port))
-        await other.positions()
-        const before = work.appended()
-        while (work.appended() < before + 30) await sleep(20)
-        let count = 0
-        for (let n = 0; n < 20 && count === 0; n++) {
-          count += (await other.verify()).problems.filter(({ kind }) => kind === 'checkpoint').length
+  test.skipIf(place.skip !== undefined)(
+    'reports nothing while the store is in use',
+    async () => {
+      await campaign(`R5 verify beside writers and subscribers, ${adapter}`, async (run) => {
+        const url = await place.url()
+        const work = await busy(run, url)
+        try {
+          while (work.appended() < 100) await sleep(20)
+          const other = await openStore(url, { profile: 'relaxed' })
+          const reports = await verifyOften(
+            other,
+            run.scaled(adapter === 'sqlite' ? 4 : 2),
+            run.seed,
+          )
+          await other.close()
+          for (const { problems } of reports) expect(problems).toEqual([])
+          const last = reports.at(-1) as VerifyReport
+          expect(last.checkpoints).toBeGreaterThan(5)
+          expect(last.snapshots.compared).toBeGreaterThan(0)
+          expect(last.projections.map(({ projection }) => projection)).toHaveLength(3)
+          run.note(`${reports.length} verifications beside ${work.appended()} appends`)
+          run.note(
+            `the last over ${last.events} events, ${last.snapshots.compared} states refolded`,
+          )
+        } finally {
+          await work.stop()
         }
-        await other.close()
-        expect(count).toBeGreaterThan(0)
-        run.note(`${count} checkpoints seem to be ahead`)
-      } finally {
-        await work.stop()
-      }
-    })
-  })
+      })
+    },
+    timeoutMs,
+  )
+
+  test.skipIf(place.skip !== undefined)(
+    'planted: a byte that is changed meanwhile',
+    async () => {
+      await campaign(`R5 planted: a byte is changed beside writers, ${adapter}`, async (run) => {
+        const url = await place.url()
+        const work = await busy(run, url)
+        try {
+          const position = await byteChanged(work)
+          const other = await openStore(url, { profile: 'relaxed' })
+          const { problems } = await other.verify()
+          await other.close()
+          expect(problems).toMatchObject([{ kind: 'checksum', position }])
+          run.note(`found at ${position} beside ${work.appended()} appends`)
+        } finally {
+          await work.stop()
+        }
+      })
+    },
+    timeoutMs,
+  )
+
+  test.skipIf(place.skip !== undefined)(
+    'planted: the end of the log is asked once',
+    async () => {
+      await campaign(`R5 planted: verify asks for the log's end once, ${adapter}`, async (run) => {
+        const url = await place.url()
+        const work = await busy(run, url)
+        try {
+          const sources = { clock: systemClock, random: systemRandom }
+          const port = await openAdapter(
+            url,
+            { profile: 'relaxed' },
+            { ...sources, ids: uuidV7Source(systemClock, systemRandom) },
+          )
+          const other = await openStore(stale(port))
+          await other.positions()
+          const before = work.appended()
+          while (work.appended() < before + 30) await sleep(20)
+          let count = 0
+          for (let n = 0; n < 20 && count === 0; n++) {
+            count += (await other.verify()).problems.filter(
+              ({ kind }) => kind === 'checkpoint',
+            ).length
+          }
+          await other.close()
+          expect(count).toBeGreaterThan(0)
+          run.note(`${count} checkpoints seem to be ahead`)
+        } finally {
+          await work.stop()
+        }
+      })
+    },
+    timeoutMs,
+  )
 })

@@ -81,10 +81,7 @@ function hidden({ onlyOld, onlyNew, different, rows }: CompareReport): number {
   return onlyOld + onlyNew + different - rows.length
 }
 
-async function hasEvent(
-  { port, call }: VerifyContext,
-  types: readonly string[],
-): Promise<boolean> {
+async function hasEvent({ port, call }: VerifyContext, types: readonly string[]): Promise<boolean> {
   const { newest } = await port.positions(call)
   const query = { types, upTo: newest, direction: 'forward', limit: 1 } as const
   for await (const _ of port.readLog({ ...query, includeArchived: true }, call)) return true
@@ -102,7 +99,11 @@ function told(
   removed: boolean,
 ): VerifiedProjection | undefined {
   const kind = 'read-model'
-  const add = (reason: string, advice?: string, place: { position?: number; key?: string } = {}) => {
+  const add = (
+    reason: string,
+    advice?: string,
+    place: { position?: number; key?: string } = {},
+  ) => {
     findings.add({ kind, projection, ...place, reason, advice })
     return undefined
   }
@@ -137,7 +138,9 @@ function told(
   }
   const more = hidden(report)
   if (more > 0) {
-    add(`and ${more} more rows${report.complete ? '' : ' or more'} that differ`, advice, { position })
+    add(`and ${more} more rows${report.complete ? '' : ' or more'} that differ`, advice, {
+      position,
+    })
   }
   for (const target of report.uncompared) {
     add(`${target} is on one side only`, advice, { position, key: target })
