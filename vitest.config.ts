@@ -20,6 +20,14 @@ export default defineConfig({
   test: {
     // Two cores are the smallest machine that the suites are meant for.
     maxWorkers: 2,
+    // V8 counts and leaves the sources alone: snapshots keep states under a fingerprint of sources.
+    coverage: {
+      provider: 'v8',
+      include: ['packages/eventuali/src/**/*.ts'],
+      exclude: ['**/*.test-d.ts', '**/*.test-support.ts'],
+      reporter: [['json', { file: 'coverage-final.json' }]],
+      reportsDirectory: '.tmp/coverage',
+    },
     projects: [
       {
         extends: true,

@@ -1,0 +1,50 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { relative, resolve } from 'node:path'
+import { exclusions } from './coverage-exclusions.ts'
+import { coverageReport, type FileCoverage } from './coverage-report.ts'
+import { run } from './run.ts'
+
+// What the tests of the unit project do not go through, of the folders that a store consists of.
+const root = 'packages/eventuali/src'
+const folders = ['model', 'commands', 'subscriptions', 'projections', 'snapshots', 'stores'].map(
+  (name) => `${root}/${name}`,
+)
+const leastPercent = 95
+const found = resolve('.tmp/coverage/coverage-final.json')
+
+/** Runs the unit project with coverage, unless a run of the tests has left its figures. */
+async function measure(): Promise<boolean> {
+  rmSync(found, { force: true })
+  const args = ['run', '--project', 'unit', '--coverage.enabled']
+  const { exitCode } = await run(process.execPath, ['node_modules/vitest/vitest.mjs', ...args], {
+    timeoutMs: 30 * 60_000,
+    show: true,
+  })
+  return exitCode === 0
+}
+
+const passed = process.argv.includes('--judge') || (await measure())
+if (!existsSync(found)) throw new Error(`no figures in ${relative('.', found)}`)
+const files = new Map(
+  Object.values(JSON.parse(readFileSync(found, 'utf8')) as Record<string, FileCoverage>).map(
+    (file) => [relative('.', file.path).replaceAll('\\', '/'), file],
+  ),
+)
+const textOf = (file: string): string | undefined =>
+  existsSync(file) ? readFileSync(file, 'utf8') : undefined
+const report = coverageReport(files, folders, exclusions, textOf)
+writeFileSync('.tmp/coverage/branches.json', `${JSON.stringify(report, null, 2)}\n`)
+
+for (const { file, line, type, missed } of report.gaps) {
+  if (process.argv.includes('--gaps')) console.log(`${file}:${line} ${type}, ${missed} not taken`)
+}
+console.log('\nbranches       taken  excluded      %')
+for (const { folder, branches, taken, excluded, percent } of report.folders) {
+  const name = folder.slice(root.length + 1).padEnd(14)
+  const parts = `${taken}/${branches}`.padStart(10)
+  const mark = percent < leastPercent ? `  below ${leastPercent}` : ''
+  console.log(`${name}${parts}${String(excluded).padStart(6)}${percent.toFixed(2).padStart(9)}${mark}`)
+}
+for (const complaint of report.complaints) console.log(complaint)
+const low = report.folders.some(({ percent }) => percent < leastPercent)
+if (!passed || low || report.complaints.length > 0) process.exitCode = 1

@@ -1,0 +1,70 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import type { MutantResult } from '@stryker-mutator/api/core'
+import { Stryker } from '@stryker-mutator/core'
+import { groups } from './mutation-groups.ts'
+import { scoreOf } from './mutation-score.ts'
+
+const usage = `npm run mutation -- ${Object.keys(groups).join('|')} [options]
+
+  --sample N   how many mutants are tried; 150
+  --seed N     which ones; drawn when it is not given
+  --record     writes the result to docs/data/mutation.json
+`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    sample: { type: 'string', default: '150' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    record: { type: 'boolean', default: false },
+    only: { type: 'string' },
+  },
+})
+const [name = ''] = positionals
+const group = groups[name]
+if (group === undefined || positionals.length !== 1) {
+  console.log(usage)
+  process.exit(2)
+}
+
+/** Runs Stryker; the checker in mutation-sampler.ts says which mutants are tried. */
+async function tryMutants(mutate: readonly string[]): Promise<MutantResult[]> {
+  process.env.EVENTUALI_MUTANTS = values.sample
+  process.env.EVENTUALI_SEED = values.seed
+  process.env.EVENTUALI_MUTATION_TESTS = group?.tests.join(' ') ?? ''
+  const stryker = new Stryker({
+    mutate: [...mutate, '!**/*.test.ts', '!**/*.test-d.ts', '!**/*.test-support.ts'],
+    plugins: ['@stryker-mutator/vitest-runner', `${import.meta.dirname}/mutation-sampler.ts`],
+    checkers: ['sample'],
+    testRunner: 'vitest',
+    vitest: { configFile: 'tools/mutation.vitest.ts' },
+    coverageAnalysis: 'perTest',
+    // Code that runs once when a module is loaded: all tests would have to run for each of these.
+    ignoreStatic: true,
+    concurrency: 2,
+    timeoutMS: 10_000,
+    dryRunTimeoutMinutes: 20,
+    reporters: ['progress-append-only'],
+    tempDirName: '.tmp/mutation',
+    ignorePatterns: ['.tmp', 'bench', 'docs', 'examples', '**/dist', '**/*.tsbuildinfo'],
+    // TypeScript 7 has no programming interface for the rewriting of a tsconfig, and none is needed.
+    tsconfigFile: 'none',
+    disableTypeChecks: false,
+    allowEmpty: false,
+    clearTextReporter: { allowColor: false },
+  })
+  return stryker.runMutationTest()
+}
+
+const started = performance.now()
+const results = await tryMutants(values.only === undefined ? group.mutate : [values.only])
+const seconds = Math.round((performance.now() - started) / 1000)
+const score = scoreOf(results)
+mkdirSync('.tmp', { recursive: true })
+const run = { group: name, sample: Number(values.sample), seed: Number(values.seed), seconds, ...score }
+writeFileSync(`.tmp/mutation-${name}.json`, `${JSON.stringify(run, null, 2)}\n`)
+for (const { file, line, mutator, from, to, status } of score.alive) {
+  console.log(`${file}:${line} ${mutator}, ${status}\n  - ${from}\n  + ${to}`)
+}
+console.log(`${name}: ${score.percent.toFixed(1)} % of ${score.tried} mutants noticed, ${seconds} s`)
