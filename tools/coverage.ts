@@ -43,7 +43,9 @@ for (const { folder, branches, taken, excluded, percent } of report.folders) {
   const name = folder.slice(root.length + 1).padEnd(14)
   const parts = `${taken}/${branches}`.padStart(10)
   const mark = percent < leastPercent ? `  below ${leastPercent}` : ''
-  console.log(`${name}${parts}${String(excluded).padStart(6)}${percent.toFixed(2).padStart(9)}${mark}`)
+  console.log(
+    `${name}${parts}${String(excluded).padStart(6)}${percent.toFixed(2).padStart(9)}${mark}`,
+  )
 }
 for (const complaint of report.complaints) console.log(complaint)
 const low = report.folders.some(({ percent }) => percent < leastPercent)

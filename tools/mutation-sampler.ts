@@ -11,7 +11,13 @@ export const notInSample = 'not in the sample'
 function lot(seed: string, { fileName, location, mutatorName, replacement }: Mutant): string {
   const { start, end } = location
   const place = [start.line, start.column, end.line, end.column]
-  const what = [seed, relative('.', fileName).replaceAll('\\', '/'), place, mutatorName, replacement]
+  const what = [
+    seed,
+    relative('.', fileName).replaceAll('\\', '/'),
+    place,
+    mutatorName,
+    replacement,
+  ]
   return createHash('sha256').update(JSON.stringify(what)).digest('hex')
 }
 

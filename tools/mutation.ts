@@ -62,9 +62,17 @@ const results = await tryMutants(values.only === undefined ? group.mutate : [val
 const seconds = Math.round((performance.now() - started) / 1000)
 const score = scoreOf(results)
 mkdirSync('.tmp', { recursive: true })
-const run = { group: name, sample: Number(values.sample), seed: Number(values.seed), seconds, ...score }
+const run = {
+  group: name,
+  sample: Number(values.sample),
+  seed: Number(values.seed),
+  seconds,
+  ...score,
+}
 writeFileSync(`.tmp/mutation-${name}.json`, `${JSON.stringify(run, null, 2)}\n`)
 for (const { file, line, mutator, from, to, status } of score.alive) {
   console.log(`${file}:${line} ${mutator}, ${status}\n  - ${from}\n  + ${to}`)
 }
-console.log(`${name}: ${score.percent.toFixed(1)} % of ${score.tried} mutants noticed, ${seconds} s`)
+console.log(
+  `${name}: ${score.percent.toFixed(1)} % of ${score.tried} mutants noticed, ${seconds} s`,
+)
