@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
-import { relative } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { type CheckResult, CheckStatus } from '@stryker-mutator/api/check'
 import type { Mutant } from '@stryker-mutator/api/core'
 import { declareFactoryPlugin, PluginKind } from '@stryker-mutator/api/plugin'
 
-/** Says of a mutant that it was not tried; it counts for nothing then. */
-export const notInSample = 'not in the sample'
+/** Said of a mutant that was not tried; it counts for nothing then. */
+const notInSample = 'not in the sample'
 
 /** A number for a mutant that depends on the seed and on what it changes, not on its neighbours. */
 function lot(seed: string, { fileName, location, mutatorName, replacement }: Mutant): string {
@@ -30,25 +32,26 @@ export function sampleOf(mutants: readonly Mutant[], size: number, seed: string)
 
 /**
  * Bounds the time of a run: Stryker asks its checkers before it tries a mutant, and what a checker
- * turns down is not tried. All mutants come in one call of `group`, so the size is exact.
+ * turns down is not tried. All mutants come in one call of `group`, so the size is exact; what it
+ * picks goes into a file, for checkers are processes and any of them may be asked next.
  */
 class Sampler {
-  #picked = new Set<string>()
+  readonly #file = join(tmpdir(), 'sample.json')
 
   async init(): Promise<void> {}
 
   async group(mutants: Mutant[]): Promise<string[][]> {
     const size = Number(process.env.EVENTUALI_MUTANTS)
-    this.#picked = sampleOf(mutants, size, process.env.EVENTUALI_SEED ?? '1')
+    const picked = sampleOf(mutants, size, process.env.EVENTUALI_SEED ?? '1')
+    writeFileSync(this.#file, JSON.stringify([...picked]))
     return [mutants.map(({ id }) => id)]
   }
 
   async check(mutants: Mutant[]): Promise<Record<string, CheckResult>> {
+    const picked = new Set(JSON.parse(readFileSync(this.#file, 'utf8')) as string[])
     const passed: CheckResult = { status: CheckStatus.Passed }
     const refused: CheckResult = { status: CheckStatus.CompileError, reason: notInSample }
-    return Object.fromEntries(
-      mutants.map(({ id }) => [id, this.#picked.has(id) ? passed : refused]),
-    )
+    return Object.fromEntries(mutants.map(({ id }) => [id, picked.has(id) ? passed : refused]))
   }
 }
 

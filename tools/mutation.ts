@@ -1,4 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { MutantResult } from '@stryker-mutator/api/core'
 import { Stryker } from '@stryker-mutator/core'
@@ -42,7 +44,7 @@ async function tryMutants(mutate: readonly string[]): Promise<MutantResult[]> {
     coverageAnalysis: 'perTest',
     // Code that runs once when a module is loaded: all tests would have to run for each of these.
     ignoreStatic: true,
-    concurrency: 2,
+    concurrency: 3,
     timeoutMS: 10_000,
     dryRunTimeoutMinutes: 20,
     reporters: ['progress-append-only'],
@@ -57,9 +59,13 @@ async function tryMutants(mutate: readonly string[]): Promise<MutantResult[]> {
   return stryker.runMutationTest()
 }
 
+// In memory where there is such a folder: a mutant meets many files, and none has to last.
+const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'eventuali-mutation-'))
+process.env.TMPDIR = folder
 const started = performance.now()
 const results = await tryMutants(values.only === undefined ? group.mutate : [values.only])
 const seconds = Math.round((performance.now() - started) / 1000)
+rmSync(folder, { recursive: true, force: true })
 const score = scoreOf(results)
 mkdirSync('.tmp', { recursive: true })
 const run = {
