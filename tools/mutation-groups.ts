@@ -18,7 +18,7 @@ export const groups: Readonly<Record<string, MutationGroup>> = {
     ],
     tests: [
       contracts,
-      `${src}/commands/append.test.ts`,
+      `${src}/commands/{append,limits}.test.ts`,
       `${src}/stores/sql/group-commit.test.ts`,
       `${src}/stores/sqlite/sqlite.test.ts`,
       `${src}/store/store.test.ts`,
@@ -32,8 +32,9 @@ export const groups: Readonly<Record<string, MutationGroup>> = {
     ],
     tests: [
       contracts,
+      `${src}/stores/planted-damage.test.ts`,
       `${src}/stores/sqlite/sqlite.test.ts`,
-      `${src}/store/*.test.ts`,
+      `${src}/store/store.test.ts`,
       `${src}/commands/time-travel.test.ts`,
     ],
   },

@@ -83,6 +83,43 @@ describe('an expected version', () => {
   })
 })
 
+describe('what an append is handed', () => {
+  it.each([
+    ['metadata', { type: 'A', data: 1, metadata: 'ada' }],
+    ['metadata', { type: 'A', data: 1, metadata: null }],
+    ['metadata', { type: 'A', data: 1, metadata: [] }],
+    ['tags', { type: 'A', data: 1, tags: 'a' }],
+    ['time', { type: 'A', data: 1, time: 5 }],
+    ['time', { type: 'A', data: 1, time: new Date(Number.NaN) }],
+  ])('has no bad %s: %j', async (argument, input) => {
+    await using store = await openStore('memory:')
+    const appending = store.append('a-1', input as never)
+    await expect(appending).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', argument })
+    expect(await store.stream('a-1')).toBe(undefined)
+  })
+
+  it('has data that JSON carries', async () => {
+    await using store = await openStore('memory:')
+    const code = 'DATA_NOT_JSON'
+    for (const [data, path] of [
+      [undefined, 'data'],
+      [Promise.resolve(1), 'data'],
+      [{ n: 1n }, 'data.n'],
+      [[() => 1], 'data[0]'],
+    ] as const) {
+      const appending = store.append('a-1', { type: 'A', data } as never)
+      await expect(appending).rejects.toMatchObject({ code, path })
+    }
+  })
+
+  it('is a list of streams with their events', async () => {
+    await using store = await openStore('memory:')
+    for (const entries of [[null], ['a-1'], [7]]) {
+      await expect(store.appendAll(entries as never)).rejects.toMatchObject({ argument: 'entries' })
+    }
+  })
+})
+
 describe('an append that is known', () => {
   it('gives its events back decoded, with and without a codec', async () => {
     await using store = await openStore('memory:', { events: [events] })

@@ -4,6 +4,7 @@ import { ConnectionError } from '../model/index.ts'
 import { openMemoryStore } from '../stores/memory/index.ts'
 import { wrapStore } from '../testing/index.ts'
 import { collection } from './collection.ts'
+import { compareGenerations } from './compare.ts'
 import { type AnyProjection, defineProjection } from './define.ts'
 import { withInlineProjections } from './inline.ts'
 import { CollectionReader } from './reader.ts'
@@ -106,6 +107,26 @@ describe('events of the store itself', () => {
     const position = outcome.ok ? (outcome.entries[0]?.positions[0] ?? 0) : 0
     await program.projections.projected('carriers', position, within)
     expect(await reader.count()).toBe(0)
+  })
+})
+
+describe('a comparison', () => {
+  it('gives up when more rows differ than it remembers', async () => {
+    const pages = (prefix: string) => async (after: string | undefined) => {
+      const from = after === undefined ? 0 : Number(after.slice(1)) + 1
+      return Array.from({ length: from < 120_000 ? 1000 : 0 }, (_, n) => ({
+        ...{ key: `${prefix}${from + n}`, value: {}, position: 1 },
+      }))
+    }
+    const sides = { old__g1: pages('a'), old__g2: pages('b') }
+    const rows = (table: keyof typeof sides, { after }: { after?: string }) => sides[table](after)
+    const side = (generation: number) => ({
+      ...{ generation, version: 1, position: 1, tables: { old: `old__g${generation}` } },
+    })
+    const report = await compareGenerations({ rows } as never, side(1), side(2), true)
+    expect(report).toMatchObject({ complete: false, equal: false, same: 0, different: 0 })
+    expect(report.onlyOld + report.onlyNew).toBe(200_002)
+    expect(report.rows).toHaveLength(200)
   })
 })
 

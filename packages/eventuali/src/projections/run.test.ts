@@ -283,6 +283,12 @@ describe('a projection in memory', () => {
     await expect(nameless.collection('none').count()).rejects.toMatchObject({ argument: 'table' })
   })
 
+  it('lets events pass whose type it does not know', async () => {
+    const projection = projectionOf({ handlers: { Hit: () => {} } } as Parts)
+    const live = await projectLive(projection, [{ type: 'Unknown', data: null }])
+    expect(live.position).toBe(1)
+  })
+
   it('has no SQL tables', async () => {
     const projection = projectionOf({
       tables: { log: 'CREATE TABLE {table} (n int)' },

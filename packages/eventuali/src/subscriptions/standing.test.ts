@@ -285,6 +285,45 @@ describe('a subscription', () => {
     expect([subscription.state, subscription.position]).toEqual(['stopped', 0])
   })
 
+  it('cuts pages that are longer than it has asked for', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', ...Array.from({ length: 5 }, (_, n) => ({ n })))
+    const generous = wrapStore(store, {
+      readLog: (next, query, options) => next.readLog({ ...query, pageSize: 100 }, options),
+    })
+    const sizes: number[] = []
+    const batch = async (events: readonly RecordedEvent[]) => {
+      sizes.push(events.length)
+    }
+    const subscription = plain(generous, {}, { maxBatch: 2, batch })
+    await until(() => subscription.position === 5)
+    await subscription.stop()
+    expect(sizes).toEqual([2, 2, 1])
+  })
+
+  it('goes by the batch where events have no position of their own', async () => {
+    const store = await openMemoryStore()
+    await append(store, 'a-1', { n: 1 }, { n: 2 })
+    const words = (events: readonly RecordedEvent[]) => events.map(({ type }) => type)
+    const ends = { ...runtimeOf(), onEnd: () => {} }
+    const loop = new Subscription<string>(store, {}, undefined, { ...ends, map: words })
+    const seen: string[] = []
+    for await (const word of loop) if (seen.push(word) === 2) break
+    expect(seen).toEqual(['T', 'T'])
+    const runtime = runtimeOf()
+    const durables: number[] = []
+    const named = new DurableSubscription<string, StoreTransaction>(
+      store,
+      new Worker(store, runtime),
+      { name: 'words', pollIntervalMs: 20 },
+      (_word, { position }) => durables.push(position),
+      { ...ends, ...runtime, map: words, wrap: (tx) => tx, timeoutMs: 5000 },
+    )
+    await named.reached(2, { timeoutMs: 2000 })
+    await named.stop()
+    expect(durables).toEqual([2, 2])
+  })
+
   it('refuses a position or a batch that is none', async () => {
     const store = await openMemoryStore()
     for (const after of [-1, 0.5]) {

@@ -239,3 +239,37 @@ test('close drains what was accepted and refuses the rest', async () => {
   await closed
   expect(await Promise.all(accepted)).toEqual(['a', 'b'])
 })
+
+test('a deadline that passes between the call and its group touches that caller only', async () => {
+  const groups: string[][] = []
+  const queue = grouped((group) => {
+    groups.push(group.map((j) => j.name))
+    return group.map((j) => j.name)
+  })
+  let leftMs = 50
+  const late = queue.submit(job('late'), { leftMs: () => leftMs, signal: undefined })
+  const rest = queue.submit(job('rest'), { leftMs: () => 50, signal: undefined })
+  const free = queue.submit(job('free'))
+  leftMs = 0
+  await expect(late).rejects.toMatchObject({ code: 'TIMEOUT' })
+  expect(await Promise.all([rest, free])).toEqual(['rest', 'free'])
+  expect(groups).toEqual([['rest', 'free']])
+})
+
+test('deadlines pass in any order while the lane is taken, and those behind them go on', async () => {
+  const { opened, open } = gate()
+  const queue = grouped(async (group) => {
+    if (group[0]?.name === 'first') await opened
+    return group.map((j) => j.name)
+  })
+  const first = queue.submit(job('first'))
+  await sleep(clock, 2)
+  const names = ['short', 'long', 'shorter']
+  const [short, long, shorter] = [30, 60_000, 10].map((ms, i) =>
+    queue.submit(job(names[i] as string), deadlineIn(clock, ms)),
+  )
+  await expect(shorter).rejects.toMatchObject({ code: 'TIMEOUT' })
+  await expect(short).rejects.toMatchObject({ code: 'TIMEOUT' })
+  open()
+  expect([await first, await long]).toEqual(['first', 'long'])
+})

@@ -317,3 +317,23 @@ test('another process is noticed while somebody watches', async () => {
   await store.append(one('s'))
   expect(calls).toBe(before)
 })
+
+test('events of several streams stand in the log in the order that is asked for', async () => {
+  const store = await opened({ file: freshFile() })
+  const entryOf = (stream: string, ordinals: readonly number[]) => ({
+    ...{ stream, expectedVersion: 'any' as const, ordinals },
+    events: ordinals.map((n) => event({ data: { n } })),
+  })
+  const orders = [
+    [entryOf('a', [0, 3]), entryOf('b', [1, 2])],
+    // No places: with gaps, and one that comes twice.
+    [entryOf('a', [10, 40]), entryOf('b', [20, 30])],
+    [entryOf('a', [5, 7]), entryOf('b', [5, 6])],
+  ]
+  const expected = ['abba', 'abba', 'abba']
+  for (const entries of orders) expect((await store.append({ entries })).ok).toBe(true)
+  const log = (await Array.fromAsync(store.readLog({ direction: 'forward', upTo: 12 }))).flat()
+  const streams = log.map(({ stream }) => stream).join('')
+  expect(streams).toBe(expected.join(''))
+  expect(log.map(({ position }) => position)).toEqual(log.map((_, i) => i + 1))
+})

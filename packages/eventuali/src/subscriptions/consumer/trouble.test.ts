@@ -201,6 +201,22 @@ describe('options', () => {
     expect(() => start(store, options)).toThrow(refused)
   })
 
+  it('of a worker that has joined nothing make it a member of nothing', async () => {
+    const store = await openMemoryStore()
+    const one = new Worker(store, runtimeOf())
+    const other = new Worker(store, runtimeOf())
+    await one.join('test')
+    await other.look(0)
+    expect(other.members('test')).toEqual([one.id])
+    expect(one.members('test')).toEqual([one.id])
+    expect(other.members('none')).toEqual([])
+    await one.leave('none')
+    await one.stop()
+    await other.look(0)
+    expect(other.members('test')).toEqual([])
+    await other.stop()
+  })
+
   it('of a worker have a ttl of at least 100 ms', async () => {
     const store = await openMemoryStore()
     for (const ttlMs of [99, Number.NaN]) {

@@ -125,6 +125,36 @@ describe('dead letters', () => {
     expect(await keysIn(loose, 'parked')).toEqual(['a:2'])
   })
 
+  it('that were parked behind time come before what goes on already', async () => {
+    const store = await openMemoryStore()
+    await park(store, true, 'a:2')
+    await lettersOf(store).retry(await idAt(store, 2))
+    await park(store, true, 'a:1')
+    await lettersOf(store).retry(await idAt(store, 1))
+    expect(await keysIn(store, 'requested')).toEqual(['a:1', 'a:2'])
+  })
+
+  it('that stand alone hold nothing back when their subscription starts', async () => {
+    const store = await openMemoryStore()
+    const first = start(store)
+    await until(() => first.state === 'live')
+    await first.stop()
+    await park(store, false, 'a:1')
+    await park(store, true, 'b:1')
+    await append(store, 'a', { n: 1 })
+    await append(store, 'b', { n: 2 })
+    const done: string[] = []
+    const consumer = start(store, {
+      handle: async ({ events }) => {
+        done.push(...events.map(({ stream }) => stream))
+      },
+    })
+    await consumer.reached(2, { timeoutMs: 2000 })
+    expect(done).toEqual(['a'])
+    expect(await keysIn(store, 'parked')).toEqual(['a:1', 'b:1', 'b:2'])
+    await consumer.stop()
+  })
+
   it('are only moved while they are parked', async () => {
     const store = await openMemoryStore()
     await park(store, true, 'a:1')
@@ -190,6 +220,16 @@ describe('a subscription by its name', () => {
       partitions: [{ partition: 0, owner: undefined, position: 1, stopped: undefined }],
     })
     expect(await savedPosition(store.records, 'test')).toBe(1)
+  })
+
+  it('is one of any number, listed in order', async () => {
+    const store = await openMemoryStore()
+    const names = Array.from({ length: 501 }, (_, n) => `s${String(n).padStart(3, '0')}`)
+    const changes = names.map((key) => ({
+      ...{ kind: 'subscription', key, expected: 0 as const, value: {} },
+    }))
+    await store.transaction((tx) => tx.records.write(changes))
+    expect(await controlOf(store).names()).toEqual(names)
   })
 
   it('has a name that fits a key, and a position or count that is one', async () => {
