@@ -21,7 +21,7 @@ export const groups: Readonly<Record<string, MutationGroup>> = {
       `${src}/commands/{append,limits}.test.ts`,
       `${src}/stores/sql/group-commit.test.ts`,
       `${src}/stores/sqlite/sqlite.test.ts`,
-      `${src}/store/store.test.ts`,
+      `${src}/store/{reading,store}.test.ts`,
     ],
   },
   read: {
@@ -34,7 +34,7 @@ export const groups: Readonly<Record<string, MutationGroup>> = {
       contracts,
       `${src}/stores/planted-damage.test.ts`,
       `${src}/stores/sqlite/sqlite.test.ts`,
-      `${src}/store/store.test.ts`,
+      `${src}/store/{reading,store}.test.ts`,
       `${src}/commands/time-travel.test.ts`,
     ],
   },
