@@ -2,8 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'vitest'
-import { manifest as memory, openMemoryStore } from '../packages/eventuali/src/stores/memory/index.ts'
-import { openSqliteStore, manifest as sqlite } from '../packages/eventuali/src/stores/sqlite/index.ts'
+import {
+  manifest as memory,
+  openMemoryStore,
+} from '../packages/eventuali/src/stores/memory/index.ts'
+import {
+  openSqliteStore,
+  manifest as sqlite,
+} from '../packages/eventuali/src/stores/sqlite/index.ts'
 import { bindVitest, eventStoreContract } from '../packages/eventuali/src/testing/index.ts'
 
 // The contract once for each of the two stores that need no server, without syncs: a mutant has to

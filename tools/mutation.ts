@@ -60,7 +60,9 @@ async function tryMutants(mutate: readonly string[]): Promise<MutantResult[]> {
 }
 
 // In memory where there is such a folder: a mutant meets many files, and none has to last.
-const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'eventuali-mutation-'))
+const folder = mkdtempSync(
+  join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'eventuali-mutation-'),
+)
 process.env.TMPDIR = folder
 const started = performance.now()
 const results = await tryMutants(values.only === undefined ? group.mutate : [values.only])

@@ -160,7 +160,8 @@ describe('a handle of SQLite', () => {
   it('takes 400 items of a query at most', async () => {
     const store = await sqlite({ file: fresh() })
     await store.append(one('a', 'T'))
-    const items = (count: number) => Array.from({ length: count }, () => ({ types: ['T'], tags: [] }))
+    const items = (count: number) =>
+      Array.from({ length: count }, () => ({ types: ['T'], tags: [] }))
     const read = (count: number) =>
       Array.fromAsync(store.readLog({ query: items(count), direction: 'forward', upTo: 1 }))
     expect((await read(400)).flat()).toHaveLength(1)

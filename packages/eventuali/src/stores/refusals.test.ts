@@ -61,7 +61,13 @@ describe('an error of SQLite', () => {
     expect(failureKind(raised({ errcode: 10 | (3 << 8) }))).toBe('io')
     expect(failureKind(raised({ code: 'SQLITE_CANTOPEN' }))).toBe('io')
     expect(failureKind(raised({ code: 'SQLITE_NOTADB' }))).toBe('damaged')
-    for (const other of [undefined, null, raised({}), raised({ errcode: 1 }), raised({ code: 'X' })]) {
+    for (const other of [
+      undefined,
+      null,
+      raised({}),
+      raised({ errcode: 1 }),
+      raised({ code: 'X' }),
+    ]) {
       expect(failureKind(other)).toBe('other')
     }
   })
@@ -116,9 +122,9 @@ describe('an error of PostgreSQL', () => {
   })
 
   it('tells interference, missing tables and changed records apart', () => {
-    expect(['40001', '40P01', '23505', '42P01'].map((code) => isInterference(state(code)))).toEqual([
-      ...[true, true, true, false],
-    ])
+    expect(['40001', '40P01', '23505', '42P01'].map((code) => isInterference(state(code)))).toEqual(
+      [...[true, true, true, false]],
+    )
     expect(['42P01', '42703', '23505'].map((code) => isTableMissing(state(code)))).toEqual([
       ...[true, true, false],
     ])

@@ -273,3 +273,29 @@ test('deadlines pass in any order while the lane is taken, and those behind them
   open()
   expect([await first, await long]).toEqual(['first', 'long'])
 })
+
+test('a request that is put back counts its signal again, also one that came meanwhile', async () => {
+  const { opened, open } = gate()
+  const rounds: string[][] = []
+  const queue = grouped(async (group) => {
+    rounds.push(group.map((j) => j.name))
+    if (rounds.length === 1) await opened
+    return group.map((j) => (rounds.length === 1 ? deferred : j.name))
+  })
+  const gone = new AbortController()
+  const stays = new AbortController()
+  const withSignal = (name: string, signal: AbortSignal) =>
+    queue.submit(job(name), { leftMs: () => 1e9, signal })
+  const lost = withSignal('lost', gone.signal)
+  const kept = withSignal('kept', stays.signal)
+  const plain = queue.submit(job('plain'))
+  await sleep(clock, 2)
+  gone.abort(new Error('enough'))
+  open()
+  await expect(lost).rejects.toThrow('enough')
+  expect(await Promise.all([kept, plain])).toEqual(['kept', 'plain'])
+  expect(rounds).toEqual([
+    ['lost', 'kept', 'plain'],
+    ['kept', 'plain'],
+  ])
+})

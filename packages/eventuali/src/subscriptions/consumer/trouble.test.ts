@@ -163,6 +163,33 @@ describe('a dead letter', () => {
   })
 })
 
+describe('a key whose only dead letter was given up', () => {
+  it.each([true, false])('goes on with its next event, transactional %s', async (transactional) => {
+    const store = await openMemoryStore()
+    let isBroken = true
+    const done: number[] = []
+    const consumer = start(store, {
+      transactional,
+      retry: { retryCountMax: 0 },
+      handle: async ({ events }) => {
+        if (isBroken) throw new RangeError('planted')
+        done.push(...events.map(({ position }) => position))
+      },
+    })
+    await append(store, 'a-1', { n: 1 })
+    await consumer.reached(1, { timeoutMs: 5000 })
+    const letters = new DeadLetters(store, runtimeOf(), 5000)
+    const [letter] = await letters.list()
+    await letters.discard(letter?.id ?? '', { reason: 'a test' })
+    isBroken = false
+    await append(store, 'a-1', { n: 2 })
+    await consumer.reached(2, { timeoutMs: 5000 })
+    expect(done).toEqual([2])
+    expect(await letters.list()).toEqual([])
+    await consumer.stop()
+  })
+})
+
 describe('a stopped subscription', () => {
   it('names the reason in words while its partition stands', async () => {
     const store = await openMemoryStore()
@@ -215,6 +242,17 @@ describe('options', () => {
     await other.look(0)
     expect(other.members('test')).toEqual([])
     await other.stop()
+  })
+
+  it('of any number of other workers are read in pages', async () => {
+    const store = await openMemoryStore()
+    const others = Array.from({ length: 2001 }, (_, n) => `w${String(n).padStart(5, '0')}`)
+    const value = { beat: 1, ttlMs: 60_000, subscriptions: ['test'] }
+    const changes = others.map((key) => ({ kind: 'worker', key, expected: 0 as const, value }))
+    await store.transaction((tx) => tx.records.write(changes))
+    const worker = new Worker(store, runtimeOf())
+    await worker.look(0)
+    expect(worker.members('test')).toEqual(others)
   })
 
   it('of a worker have a ttl of at least 100 ms', async () => {
