@@ -31,6 +31,26 @@ export interface BoundedWritersOptions {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
+const batchOf = (writer: string, batch: number, size: number) =>
+  Array.from({ length: size }, (_, index) => ({
+    type: 'Noted',
+    data: { writer, batch, size, index },
+  }))
+
+/** Reads the end of a stream; what is wrong with it, or the empty text. */
+async function problemInRead(
+  store: Store,
+  stream: string,
+  known: number,
+  timeoutMs: number,
+): Promise<string> {
+  const newest = { timeoutMs, direction: 'backward', limit: 50 } as const
+  const events = await store.readStream(stream, newest).toArray()
+  const last = events[0]?.version ?? 0
+  if (last < known) return `${stream}: no version ${known} in a read`
+  return events.some(({ version }, n) => version !== last - n) ? `${stream}: a hole` : ''
+}
+
 /** Starts them. */
 export function startBoundedWriters(store: Store, options: BoundedWritersOptions): BoundedWriters {
   const { random, timeoutMs, writerCount } = options
@@ -56,10 +76,7 @@ export function startBoundedWriters(store: Store, options: BoundedWritersOptions
     for (let batch = 1; !stopped; batch++) {
       const size = 1 + Math.floor(random.next() * options.batchCountMax)
       const stream = `ledger-${1 + Math.floor(random.next() * 20)}`
-      const events = Array.from({ length: size }, (_, index) => ({
-        type: 'Noted',
-        data: { writer: `w${number}`, batch, size, index },
-      }))
+      const events = batchOf(`w${number}`, batch, size)
       const append = () => store.append(stream, events, bound)
       let result = await attempt(append)
       while (result === undefined && options.mutant === 'retries-blindly' && !stopped) {
@@ -81,15 +98,9 @@ export function startBoundedWriters(store: Store, options: BoundedWritersOptions
     while (!stopped) {
       const stream = `ledger-${1 + Math.floor(random.next() * 20)}`
       const known = ledger.filter((entry) => entry.stream === stream).at(-1)?.version ?? 0
-      const newest = { ...bound, direction: 'backward', limit: 50 } as const
-      const events = await attempt(() => store.readStream(stream, newest).toArray())
-      if (events !== undefined) {
-        readCount++
-        const [first] = events
-        if ((first?.version ?? 0) < known) wrong.push(`${stream}: no version ${known} in a read`)
-        const last = first?.version ?? 0
-        if (events.some(({ version }, n) => version !== last - n)) wrong.push(`${stream}: a hole`)
-      }
+      const problem = await attempt(() => problemInRead(store, stream, known, bound.timeoutMs))
+      if (problem !== undefined) readCount++
+      if (problem) wrong.push(problem)
       await pause(10)
     }
   }

@@ -5,7 +5,7 @@ export const searchCountMax = 2000
 
 type State = readonly number[]
 
-/** What a stream at this state does with a call; undefined when it would have answered otherwise. */
+/** What a call makes of a stream; undefined when the stream would have answered otherwise. */
 function step(state: State, { call, outcome }: Operation): State | undefined {
   if (call.kind === 'read') {
     if (outcome.is !== 'seen') return state

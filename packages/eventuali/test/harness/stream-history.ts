@@ -29,7 +29,7 @@ export type Outcome =
   | { readonly is: 'conflict'; readonly version: number }
   /** Given up, and the store promises that nothing was stored. */
   | { readonly is: 'refused' }
-  /** Nobody knows, and it may still happen later: an unknown outcome, or a caller that was killed. */
+  /** Nobody knows, and it may still happen later; the caller may have been killed. */
   | { readonly is: 'unknown' }
   | { readonly is: 'seen'; readonly version: number; readonly marks: readonly number[] }
 

@@ -35,7 +35,7 @@ export interface Client {
   between(low: number, high: number): number
   /** How many calls it has made. */
   readonly count: number
-  /** Writes a call down, makes it, writes down how it ended; what was written survives a SIGKILL. */
+  /** Writes a call down, makes it, writes down how it ended; all of it survives a SIGKILL. */
   make<R extends object>(call: object, work: () => Promise<R>): Promise<R>
 }
 

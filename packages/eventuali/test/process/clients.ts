@@ -71,7 +71,7 @@ async function appendOnce(store: Store, stream: string, mark: string, checked: b
   }
 }
 
-/** Planted bug: takes the writer's lock of a SQLite file as a program does that waits for nobody. */
+/** Planted bug: takes the lock of a SQLite file as a program does that waits for nobody. */
 async function touch(url: string): Promise<void> {
   const database = new DatabaseSync(url.slice('sqlite:'.length), { timeout: 0 })
   try {

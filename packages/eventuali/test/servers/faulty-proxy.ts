@@ -13,8 +13,8 @@ export type NetworkFault =
   /** Everything arrives half a second late. */
   | 'delay'
   /**
-   * Three packets of ten are lost. Above TCP nothing is ever missing: what is seen of a loss is that
-   * the segment, and all after it, come when it was sent again, after 200 ms, 400 ms and so on.
+   * Three packets of ten are lost. Above TCP nothing is ever missing: what is seen of a loss is
+   * that the segment, and all after it, come when it was sent again: after 200 ms, 400 ms, …
    */
   | 'loss'
   /** The other end takes a few bytes at a time, so that buffers fill up behind it. */
