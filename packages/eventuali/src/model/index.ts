@@ -161,6 +161,7 @@ export {
   MigrationPlanError,
 } from './migration-errors.ts'
 export {
+  askedName,
   assertEventId,
   assertStreamName,
   assertTag,

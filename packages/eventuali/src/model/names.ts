@@ -50,3 +50,11 @@ export function assertTag(value: unknown): asserts value is string {
 export function assertEventId(value: unknown): asserts value is string {
   check('id', value)
 }
+
+/**
+ * A name that somebody asks for, as databases take it: U+0000 and half of a surrogate pair, which
+ * no stored name holds, would be refused by one and be read as another character by others.
+ */
+export function askedName(name: string): string {
+  return name.includes('\u0000') || !name.isWellFormed() ? '\u0001' : name
+}

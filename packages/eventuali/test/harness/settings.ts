@@ -58,6 +58,10 @@ export class SettingStores {
 
   /** A fresh store; what a lane measures is not the disk. */
   async open(setting: Setting): Promise<Store> {
-    return openStore(await this.url(setting), { profile: 'relaxed', ...setting.options })
+    return openStore(await this.url(setting), {
+      profile: 'relaxed',
+      timeoutMs: 120_000,
+      ...setting.options,
+    })
   }
 }

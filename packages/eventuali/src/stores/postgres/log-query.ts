@@ -1,9 +1,8 @@
-import { systemEventTypes } from '../../model/index.ts'
+import { askedName, systemEventTypes } from '../../model/index.ts'
 import type { LogQuery, QueryItem } from '../../ports/index.ts'
 import { tagHash } from '../sql/index.ts'
 import type { Row } from './connections.ts'
 import { eventColumnCount, eventColumns } from './event-rows.ts'
-import { askedName } from './plain-text.ts'
 
 /** Rows larger than this, as stored, are fetched apart, so that a page stays small in memory. */
 const LARGE_ROW_BYTES = 8 * 1024

@@ -21,14 +21,6 @@ function isMark(codePoint: number): boolean {
   return codePoint >= FIRST_MARK && (codePoint & (MARK_STEP - 1)) === MARK_STEP - 1
 }
 
-/**
- * A name that somebody asks for, as PostgreSQL takes it. No stored name holds a control character,
- * so one that does is found as little as another.
- */
-export function askedName(name: string): string {
-  return name.includes('\u0000') ? name.replaceAll('\u0000', ESCAPE) : name
-}
-
 function spell(character: string): string {
   const codePoint = character.codePointAt(0) as number
   if (codePoint === 0) return ESCAPE + ESCAPE

@@ -1,5 +1,6 @@
 import { type Clock, type Deadline, deadlineIn } from '../../kernel/index.ts'
 import {
+  askedName,
   categoryOf,
   type RecordedEvent,
   type StreamInfo,
@@ -16,7 +17,6 @@ import type {
 import { type Row, type Statement, statement } from './connections.ts'
 import { eventColumns, knowTypes, toEvent } from './event-rows.ts'
 import { type LogScan, logPage, pageColumns, rowGroups, scansOf } from './log-query.ts'
-import { askedName } from './plain-text.ts'
 import type { TypeNames } from './type-names.ts'
 
 const PAGE_COUNT_FIRST = 256

@@ -1,6 +1,6 @@
 import type { Deadline } from '../../kernel/index.ts'
+import { askedName } from '../../model/index.ts'
 import { type Connections, type Statement, statement } from './connections.ts'
-import { askedName } from './plain-text.ts'
 
 /** Ids of event types, registered in short transactions of their own and cached. */
 export class TypeNames {

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type RecordedEvent } from '../../model/index.ts'
+import { askedName, InvalidArgumentError, type RecordedEvent } from '../../model/index.ts'
 import type { LogQuery, QueryItem } from '../../ports/index.ts'
 import { tagHash } from '../sql/index.ts'
 import type { SqlValue } from './driver.ts'
@@ -47,7 +47,7 @@ const marks = (values: readonly unknown[]): string => values.map(() => '?').join
 function itemsOf(session: Session, names: Names, filter: LogFilter): readonly Item[] | undefined {
   const { query, types, tags } = filter
   const idsOf = (list: readonly string[]): number[] =>
-    list.map((name) => names.typeId(session.sql, name)).filter((id) => id !== undefined)
+    list.map((name) => names.typeId(session.sql, askedName(name))).filter((id) => id !== undefined)
   if (query === undefined) {
     if (types === undefined && (tags === undefined || tags.length === 0)) return undefined
     const typeIds = types === undefined ? undefined : idsOf(types)
@@ -131,7 +131,8 @@ export function planLog(
   }
   if (categories !== undefined) {
     const each = categories.map((category) => {
-      values.push(category, `${category}-`, `${category}-`)
+      const name = askedName(category)
+      values.push(name, `${name}-`, `${name}-`)
       return 's.name = ? OR substr(s.name, 1, length(?)) = ?'
     })
     text += ` AND EXISTS (SELECT 1 FROM eventuali_streams s WHERE s.id = e.stream_id AND (${each.join(' OR ')}))`

@@ -1,5 +1,5 @@
 import type { RecordedEvent, StreamInfo } from '../../model/index.ts'
-import { categoryOf } from '../../model/index.ts'
+import { askedName, categoryOf } from '../../model/index.ts'
 import type { CallOptions, LogQuery, StreamQuery, StreamsQuery } from '../../ports/index.ts'
 import type { SqlRow } from './driver.ts'
 import type { Names } from './names.ts'
@@ -176,7 +176,7 @@ export function rowByGivenId(session: Session, streamId: number, id: string): Sq
 
 /** A stream's head for the port. */
 export function streamOf(session: Session, name: string): StreamInfo | undefined {
-  const head = session.sql.headByName.get(name)
+  const head = session.sql.headByName.get(askedName(name))
   return head === undefined ? undefined : streamInfo(session, name, head)
 }
 
@@ -189,9 +189,10 @@ export async function* streamsPages(
   const { category, after, prefix = '' } = query
   let left = query.limit ?? UNBOUNDED
   // A category is its bare name and, further on, all names that begin with it and a dash.
-  const prefixes = category === undefined ? [prefix] : [category, `${category}-`]
+  const asked = category === undefined ? undefined : askedName(category)
+  const prefixes = asked === undefined ? [askedName(prefix)] : [asked, `${asked}-`]
   for (const start of prefixes) {
-    const exact = category !== undefined && start === category
+    const exact = asked !== undefined && start === asked
     let from = start
     let exclusive = false
     if (after !== undefined && Buffer.compare(Buffer.from(after), Buffer.from(start)) >= 0) {
