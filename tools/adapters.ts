@@ -53,6 +53,26 @@ function caseTable(adapters: readonly string[], results: readonly ContractResult
   ]
 }
 
+/** What a release is held to: subjects of laws, and laws. */
+const conformanceGoal = { subjects: 40, laws: 400 } as const
+
+/** How much of the contracts ran: a subject is what stands before the colon of a case's name. */
+export function conformance(results: readonly ContractResult[]): {
+  readonly subjects: number
+  readonly laws: number
+  readonly held: number
+  readonly denied: number
+} {
+  const names = new Set(results.map(({ name }) => name))
+  const subjects = new Set([...names].map((name) => name.split(':', 1)[0]))
+  const count = (state: ContractResult['state']): number =>
+    results.filter((result) => result.state === state).length
+  return {
+    ...{ subjects: subjects.size, laws: names.size },
+    ...{ held: count('passed'), denied: count('denied') },
+  }
+}
+
 /** The text of docs/adapters.md: what the manifests say and what the contract run has shown. */
 export function adapterPage(
   all: readonly StoreManifest[],
@@ -60,6 +80,7 @@ export function adapterPage(
 ): string {
   // A store may run in several settings (behind a pooler, say), each with a column of its own.
   const adapters = [...new Set(results.map((r) => r.adapter))].sort()
+  const { subjects, laws, held, denied } = conformance(results)
   return [
     '# Stores and what they can do',
     '',
@@ -76,6 +97,9 @@ export function adapterPage(
     'the case needs. "-": a case of what stands above the store (checkpoints, leases, schedules), run',
     'on one setting of each store. A store that is not listed can run the same cases:',
     '`eventuali/testing`.',
+    '',
+    `${laws} laws on ${subjects} subjects: they held ${held} times, and a store denied the`,
+    `capability ${denied} times. A case is never skipped for another reason.`,
     '',
     ...caseTable(adapters, results),
     '',
@@ -96,6 +120,11 @@ export async function adapterTableTally(results: readonly ContractResult[]): Pro
   if (unknown !== undefined) {
     const why = `the contract did not run on ${unknown.adapter}: ${unknown.why}`
     return { ...tally, skips: [{ name: `${page} is what the run says`, why }] }
+  }
+  const { subjects, laws } = conformance(results)
+  if (subjects < conformanceGoal.subjects || laws < conformanceGoal.laws) {
+    const failure = `${laws} laws on ${subjects} subjects ran, fewer than a release is held to`
+    return { ...tally, failures: [failure] }
   }
   const committed = existsSync(page) ? readFileSync(page, 'utf8') : ''
   if (committed === adapterPage(all, results)) return { ...tally, passed: 1 }

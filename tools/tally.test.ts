@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { adapterPage } from './adapters.ts'
+import { adapterPage, adapterTableTally, conformance } from './adapters.ts'
 import { run } from './run.ts'
 import { asSeenByCi, report, sumLine, type Tally } from './tally.ts'
 
@@ -104,4 +104,14 @@ test('the adapter page says what ran, what failed and what a manifest denies', (
   expect(page).toContain('- one, no durable: It forgets.')
   expect(page).toContain('| x | holds |')
   expect(page).toContain('| y | n/a |')
+})
+
+test('the laws that ran are counted, and too few of them are a failure', async () => {
+  const results = ['x: a', 'x: b', 'y: a'].flatMap((name) => [
+    { adapter: 'one', name, state: 'passed' as const, why: '' },
+    { adapter: 'two', name, state: 'denied' as const, why: 'It forgets.' },
+  ])
+  expect(conformance(results)).toEqual({ subjects: 2, laws: 3, held: 3, denied: 3 })
+  const { failures } = await adapterTableTally(results)
+  expect(failures).toEqual(['3 laws on 2 subjects ran, fewer than a release is held to'])
 })
