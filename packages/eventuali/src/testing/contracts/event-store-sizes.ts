@@ -21,6 +21,7 @@ const payloads: readonly (readonly [what: string, make: () => Json])[] = [
   ['one byte', () => 'x'],
   ['64 KiB', () => 'x'.repeat(64 * 1024)],
   ['one byte below 64 KiB', () => 'x'.repeat(64 * 1024 - 1)],
+  ['one byte above 64 KiB', () => 'x'.repeat(64 * 1024 + 1)],
   ['1 MiB of three-byte characters', () => '€'.repeat((1024 * 1024) / 3)],
   ['ten thousand short texts', () => Array.from({ length: 10_000 }, (_, n) => `t${n}`)],
   [
