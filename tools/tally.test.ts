@@ -100,7 +100,7 @@ test('the adapter page says what ran, what failed and what a manifest denies', (
       { adapter: 'one', name: 'y', state: 'denied', why: 'It forgets.' },
     ],
   )
-  expect(page).toContain('| one | `one:` | no | no | yes | no | `driver` ^1.0.0 |')
+  expect(page).toContain('| one | `one:` | no | no | yes | no | no | `driver` ^1.0.0 |')
   expect(page).toContain('- one, no durable: It forgets.')
   expect(page).toContain('| x | holds |')
   expect(page).toContain('| y | n/a |')
