@@ -85,6 +85,7 @@ const WALL_DRIFT_MS = 1000
 const standstills: Readonly<Record<Standstill, string>> = {
   'nothing-left': 'the scenario waits for something that never happens',
   'out-of-time': 'the scenario has not ended within its time',
+  'too-much': 'something goes round in a circle',
 }
 
 /**

@@ -17,7 +17,10 @@ interface Happening {
 }
 
 /** Why time stopped before the scenario had ended. */
-export type Standstill = 'nothing-left' | 'out-of-time'
+export type Standstill = 'nothing-left' | 'out-of-time' | 'too-much'
+
+/** Happenings of one run: more of them is a loop that time never gets out of. */
+const STEP_COUNT_MAX = 2_000_000
 
 /** Happenings that were taken back stay in the heap until they are so many, and the half of it. */
 const TAKEN_BACK_COUNT_MIN = 512
@@ -73,6 +76,7 @@ export class VirtualTime {
       const next = this.#next()
       if (next === undefined) return 'nothing-left'
       if (next.dueMs > limitMs) return 'out-of-time'
+      if (this.#steps >= STEP_COUNT_MAX) return 'too-much'
       this.#nowMs = Math.max(this.#nowMs, next.dueMs)
       this.#steps += 1
       const { run } = next
