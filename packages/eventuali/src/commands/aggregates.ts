@@ -159,7 +159,13 @@ function repositoryOf(
   return {
     load: async (id, options = {}) => {
       const stream = streamOf(definition, id)
-      const loaded = await foldStream(access, definition, stream, bounded(options), runtime.snapshots)
+      const loaded = await foldStream(
+        access,
+        definition,
+        stream,
+        bounded(options),
+        runtime.snapshots,
+      )
       return skin.present(id, stream, loaded, new Date(runtime.clock.now()))
     },
     execute: (id, name, input, options = {}) => named(id, name, input, options, false),

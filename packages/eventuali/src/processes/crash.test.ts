@@ -3,7 +3,13 @@ import { describeStores } from '../../test/harness/adapter-stores.ts'
 import { systemClock } from '../kernel/index.ts'
 import { ConnectionError } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
-import { type FaultPlan, openMemoryStore, openSchedules, withFault, wrapStore } from '../testing/index.ts'
+import {
+  type FaultPlan,
+  openMemoryStore,
+  openSchedules,
+  withFault,
+  wrapStore,
+} from '../testing/index.ts'
 import { countsOf, orders, Program, saga, start, until, wallClock } from './saga.test-support.ts'
 
 const once = { OrderPlaced: 1, Charged: 1 }

@@ -72,8 +72,7 @@ export class InlineQueue {
             : new OperationTimeoutError('an append', timeoutMs ?? 0),
         )
       }
-      const stop =
-        timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, onTimeout)
+      const stop = timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, onTimeout)
       const leave = () => {
         stop?.()
         signal?.removeEventListener('abort', onAbort)

@@ -96,6 +96,10 @@ export class Transaction<E extends EventInput = EventInput> {
   aggregate(definition: unknown): unknown {
     const retry = { ...this.#runtime.retry, retryCountMax: 0 }
     const snapshots = this.#runtime.snapshots?.readOnly
-    return repositoryFor(this.#access, { ...this.#runtime, retry, snapshots, timeoutMs: undefined }, definition)
+    return repositoryFor(
+      this.#access,
+      { ...this.#runtime, retry, snapshots, timeoutMs: undefined },
+      definition,
+    )
   }
 }

@@ -171,7 +171,8 @@ class ClockWorld {
     const program = this.#programs[who]
     const now = program?.machine.clock.now() ?? world.clock.now() + this.#storeWall.offsetMs
     const hours = (now - this.#startMs) / HOUR_MS
-    const isAhead = hours < HOURS_BACK_MAX * -1 + 1 || (hours < HOURS_AHEAD_MAX && world.chance(0.6))
+    const isAhead =
+      hours < HOURS_BACK_MAX * -1 + 1 || (hours < HOURS_AHEAD_MAX && world.chance(0.6))
     const ms = isAhead ? HOUR_MS : -HOUR_MS
     if (program === undefined) {
       world.note(`the store's clock jumps by ${ms}`)
@@ -282,7 +283,10 @@ class ClockWorld {
     }
     const struck = log.filter(({ type }) => type === 'Quarter')
     const quarters = this.#quarters()
-    check(struck.length === quarters.length, `${struck.length} of ${quarters.length} quarters struck`)
+    check(
+      struck.length === quarters.length,
+      `${struck.length} of ${quarters.length} quarters struck`,
+    )
     struck.forEach(({ time }, i) => {
       check(time.getTime() >= (quarters[i] ?? 0), `quarter ${i} struck too early`)
     })

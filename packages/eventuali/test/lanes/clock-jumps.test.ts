@@ -29,23 +29,27 @@ function optionsOf(run: Campaign, n: number, isCalm: boolean): ClockRun {
 test.each([
   [true, 'no owner changes and no order'],
   [false, 'with pauses and lost replies, no two owners write and no order changes'],
-])('when wall clocks jump (calm: %s), %s', async (isCalm) => {
-  const name = isCalm ? 'R16 clocks alone' : 'R16 clocks and faults'
-  await campaign(name, async (run) => {
-    const count = run.scaled(RUN_COUNT)
-    let [backwards, owners] = [0, 0]
-    for (let n = 0; n < count; n++) {
-      const report = await runClocks(optionsOf(run, n, isCalm))
-      backwards += report.backwards
-      owners += report.owners
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    run.note(`${count * JUMPS_IN_A_RUN} jumps of an hour in ${count} runs, three machines each`)
-    run.note(`${backwards} events recorded before their predecessors, ${owners} owners`)
-    expect(backwards).toBeGreaterThan(0)
-    if (!isCalm) expect(owners).toBeGreaterThan(3 * count)
-  })
-}, 3_600_000)
+])(
+  'when wall clocks jump (calm: %s), %s',
+  async (isCalm) => {
+    const name = isCalm ? 'R16 clocks alone' : 'R16 clocks and faults'
+    await campaign(name, async (run) => {
+      const count = run.scaled(RUN_COUNT)
+      let [backwards, owners] = [0, 0]
+      for (let n = 0; n < count; n++) {
+        const report = await runClocks(optionsOf(run, n, isCalm))
+        backwards += report.backwards
+        owners += report.owners
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      run.note(`${count * JUMPS_IN_A_RUN} jumps of an hour in ${count} runs, three machines each`)
+      run.note(`${backwards} events recorded before their predecessors, ${owners} owners`)
+      expect(backwards).toBeGreaterThan(0)
+      if (!isCalm) expect(owners).toBeGreaterThan(3 * count)
+    })
+  },
+  3_600_000,
+)
 
 /** What counts as time for a lease is what hangs on the wall. */
 const byWall = (clock: Clock): Clock => ({ ...clock, monotonic: () => clock.now() })
@@ -137,18 +141,22 @@ const plantedBugs: readonly {
   },
 ]
 
-test.each(plantedBugs)('finds $what', async ({ what, finds, isCalm, bug }) => {
-  await campaign(`R16 planted: ${what}`, async (run) => {
-    for (let n = 0; n < PLANTED_RUN_COUNT; n++) {
-      const outcome = await runClocks({ ...optionsOf(run, n, isCalm), ...bug }).then(
-        () => undefined,
-        (error: Error) => error.message.split('\n')[0],
-      )
-      if (outcome === undefined) continue
-      run.note(`in run ${n + 1}: ${outcome}`)
-      expect(outcome).toMatch(finds)
-      return
-    }
-    expect.fail(`not found within ${PLANTED_RUN_COUNT} runs`)
-  })
-}, 600_000)
+test.each(plantedBugs)(
+  'finds $what',
+  async ({ what, finds, isCalm, bug }) => {
+    await campaign(`R16 planted: ${what}`, async (run) => {
+      for (let n = 0; n < PLANTED_RUN_COUNT; n++) {
+        const outcome = await runClocks({ ...optionsOf(run, n, isCalm), ...bug }).then(
+          () => undefined,
+          (error: Error) => error.message.split('\n')[0],
+        )
+        if (outcome === undefined) continue
+        run.note(`in run ${n + 1}: ${outcome}`)
+        expect(outcome).toMatch(finds)
+        return
+      }
+      expect.fail(`not found within ${PLANTED_RUN_COUNT} runs`)
+    })
+  },
+  600_000,
+)

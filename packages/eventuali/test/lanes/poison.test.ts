@@ -160,12 +160,15 @@ class PoisonRun {
       if (is !== should) this.#wrong.push(`letter of ${position}: ${is}, not ${should}`)
       wanted.delete(position)
     }
-    for (const [position, missing] of wanted) this.#wrong.push(`no letter of ${position}: ${missing}`)
+    for (const [position, missing] of wanted)
+      this.#wrong.push(`no letter of ${position}: ${missing}`)
     const parked = new Set(letters.map(({ position }) => position))
     const done = new Set(await this.#done())
     for (const event of this.#log) {
       if (done.has(numberOf(event)) !== parked.has(event.position)) continue
-      this.#wrong.push(`position ${event.position} is ${parked.has(event.position) ? 'both' : 'lost'}`)
+      this.#wrong.push(
+        `position ${event.position} is ${parked.has(event.position) ? 'both' : 'lost'}`,
+      )
     }
     this.#run.note(`${this.#mode.name}: ${letters.length} parked`)
   }
@@ -299,7 +302,12 @@ function lettersSpoiled(spoil: (change: RecordChange) => RecordChange | undefine
             ? spoil(change)
             : change,
         )
-        const revisions = [...(await next.write(spoiled.filter((c) => c !== undefined), options))]
+        const revisions = [
+          ...(await next.write(
+            spoiled.filter((c) => c !== undefined),
+            options,
+          )),
+        ]
         return spoiled.map((change) => (change === undefined ? 1 : (revisions.shift() ?? 0)))
       },
     },
@@ -323,11 +331,15 @@ test.each([
       return withValue(change, { position: position + 1 })
     }),
   ],
-] as const)('a store that %s is found', async (what, finds, hooks) => {
-  await campaign(`R14 planted: ${what}`, async (run) => {
-    const chosen = modes.filter(({ name }) => name === 'in-order')
-    const wrong = await poisonRun(run, memoryPlace, chosen, 2000, hooks)
-    run.note(`${wrong[0]}`)
-    expect(wrong.join()).toMatch(finds)
-  })
-}, 600_000)
+] as const)(
+  'a store that %s is found',
+  async (what, finds, hooks) => {
+    await campaign(`R14 planted: ${what}`, async (run) => {
+      const chosen = modes.filter(({ name }) => name === 'in-order')
+      const wrong = await poisonRun(run, memoryPlace, chosen, 2000, hooks)
+      run.note(`${wrong[0]}`)
+      expect(wrong.join()).toMatch(finds)
+    })
+  },
+  600_000,
+)

@@ -1,4 +1,10 @@
-import { appendTo, isEventualiError, type RecordedEvent, type Store, uuidV5 } from '../../src/index.ts'
+import {
+  appendTo,
+  isEventualiError,
+  type RecordedEvent,
+  type Store,
+  uuidV5,
+} from '../../src/index.ts'
 import type { Machine, Simulation } from '../../src/testing/index.ts'
 import { orderEvents } from '../process/process-orders.ts'
 import { Sums, takeSeat, worldEvents } from './simulation-domain.ts'
@@ -124,7 +130,8 @@ export class Actors {
     const result = await this.#persist(`notes ${n} to ${stream}`, (store) =>
       store.append(stream, events),
     )
-    if (result !== undefined) await this.#isStored(stream, `n${n}-${events.length - 1}`, result.version)
+    if (result !== undefined)
+      await this.#isStored(stream, `n${n}-${events.length - 1}`, result.version)
   }
 
   /** With the version that is true now; what others append meanwhile is a conflict. */
@@ -148,7 +155,8 @@ export class Actors {
       store.aggregate(Sums).execute(id, 'add', n, { commandId: `add-${n}` }),
     )
     const stream = `sums-${id}`
-    if (result !== undefined) await this.#isStored(stream, uuidV5(`add-${n}`, stream, 0), result.version)
+    if (result !== undefined)
+      await this.#isStored(stream, uuidV5(`add-${n}`, stream, 0), result.version)
   }
 
   readonly #loadSum = async (): Promise<void> => {
@@ -215,7 +223,8 @@ export class Actors {
     const { events } = this.#log
     const start = this.#world.between(0, events.length)
     const after = events[start - 1]?.position ?? 0
-    const isNote = ({ type, stream }: RecordedEvent) => type === 'Noted' && stream.startsWith('note-')
+    const isNote = ({ type, stream }: RecordedEvent) =>
+      type === 'Noted' && stream.startsWith('note-')
     const wanted = events.slice(start, start + READ_LIMIT).filter(isNote)
     const seen = await this.#persist('reads the log', (store) =>
       store.readAll({ after, types: ['Noted'], limit: READ_LIMIT }).toArray(),

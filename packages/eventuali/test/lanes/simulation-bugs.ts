@@ -19,9 +19,7 @@ function every(count: number): () => boolean {
 }
 
 /** What is appended, changed for the worse. */
-function appending(
-  spoil: (entry: AppendEntry) => AppendEntry,
-): (store: EventStore) => EventStore {
+function appending(spoil: (entry: AppendEntry) => AppendEntry): (store: EventStore) => EventStore {
   return (store) =>
     wrapStore(store, {
       append: (next, request, options) =>

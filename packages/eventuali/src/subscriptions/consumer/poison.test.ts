@@ -201,20 +201,23 @@ describe('an event whose handler fails for good', () => {
       return { ...made, handle }
     }
 
-    it.each([2, 0])('keeps what follows it, %i more tries after a failure', async (retryCountMax) => {
-      const { letters, done, poison, start, handle } = await withFollower()
-      poison.add('c-1:1')
-      const retry = { retryCountMax, firstDelayMs: 1, delayMaxMs: 2 }
-      const consumer = start({ handle, retry })
-      await consumer.reached(4, { timeoutMs: 2000 })
-      const parked = (await letters.list()).map(({ stream, version }) => `${stream}:${version}`)
-      expect(parked).toEqual(['a-1:1', 'a-1:2', 'c-1:1'])
-      poison.clear()
-      await letters.retryAll('test')
-      await until(() => done.length === 4)
-      expect(done.filter((one) => one.startsWith('a'))).toEqual(['a-1:1', 'a-1:2'])
-      await consumer.stop()
-    })
+    it.each([2, 0])(
+      'keeps what follows it, %i more tries after a failure',
+      async (retryCountMax) => {
+        const { letters, done, poison, start, handle } = await withFollower()
+        poison.add('c-1:1')
+        const retry = { retryCountMax, firstDelayMs: 1, delayMaxMs: 2 }
+        const consumer = start({ handle, retry })
+        await consumer.reached(4, { timeoutMs: 2000 })
+        const parked = (await letters.list()).map(({ stream, version }) => `${stream}:${version}`)
+        expect(parked).toEqual(['a-1:1', 'a-1:2', 'c-1:1'])
+        poison.clear()
+        await letters.retryAll('test')
+        await until(() => done.length === 4)
+        expect(done.filter((one) => one.startsWith('a'))).toEqual(['a-1:1', 'a-1:2'])
+        await consumer.stop()
+      },
+    )
 
     it('keeps what follows it when the store fails just then', async () => {
       const { store, letters, done, start, handle } = await withFollower()

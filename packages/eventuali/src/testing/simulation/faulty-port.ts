@@ -154,10 +154,7 @@ class Connection {
   }
 
   /** The work of a transaction, which may lose its connection in the midst or at the end. */
-  async #inside<T>(
-    tx: StoreTransaction,
-    work: (tx: StoreTransaction) => Promise<T>,
-  ): Promise<T> {
+  async #inside<T>(tx: StoreTransaction, work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
     const failing = this.#faults.inside()
     let isLost = false
     let count = 0

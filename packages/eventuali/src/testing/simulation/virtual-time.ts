@@ -1,3 +1,4 @@
+import { nextTick } from 'node:process'
 import type { Random } from '../../kernel/index.ts'
 
 /** Whose happenings they are: nothing happens to one that is gone, and a paused one waits. */
@@ -29,7 +30,7 @@ const TAKEN_BACK_COUNT_MIN = 512
 function rest(): Promise<void> {
   // Called among promise jobs, a tick comes after the last of them. No timer and no turn of the
   // event loop is in it, and it costs a tenth of the latter.
-  return new Promise((resolve) => process.nextTick(resolve))
+  return new Promise((resolve) => nextTick(resolve))
 }
 
 /** Time that passes only when everything waits for it. */
@@ -55,7 +56,7 @@ export class VirtualTime {
 
   /** Lets something happen after `ms`; the returned function takes it back. */
   in(ms: number, owner: Owner, run: () => void): () => void {
-    const dueMs = this.#nowMs + (ms > 0 ? ms : 0)
+    const dueMs = this.#nowMs + Math.max(0, ms)
     const happening: Happening = { dueMs, order: this.#random.next(), owner, run }
     this.#push(happening)
     return () => {
