@@ -55,7 +55,7 @@ export class SimulatedDisk {
 
   run(call: TracedCall): void {
     if (call.kind === 'sync' && call.file === this.#folder) {
-      this.#syncFolder()
+      if (call.failed !== true) this.#syncFolder()
       return
     }
     if (call.kind === 'unlink') {
@@ -68,7 +68,10 @@ export class SimulatedDisk {
       file.pending.push(call)
       return
     }
-    for (const change of file.pending) file.content = apply(file.content, change, () => true)
+    // After a failed sync a kernel may count the pages as written: no later sync brings them.
+    if (call.failed !== true) {
+      for (const change of file.pending) file.content = apply(file.content, change, () => true)
+    }
     file.pending = []
   }
 

@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import pg from 'pg'
 
 /** Cuts a script into its statements; semicolons in quotes and dollar quotes are none. */
@@ -24,7 +24,7 @@ export interface StepGuard {
   before(text: string): void
 }
 
-/** Throws at statement number `failing`, and at all that follow: nothing cleans up after a death. */
+/** Throws at statement number `failing` and at all that follow: a death is not cleaned up after. */
 export function diesAt(failing: number): StepGuard {
   return {
     count: 0,
@@ -60,11 +60,11 @@ export function steppedConnection(
       const statement = inner.prepare(text)
       if (!/^\s*INSERT OR REPLACE INTO eventuali_meta/.test(text)) return statement
       const run = statement.run.bind(statement)
-      statement.run = (...values: Parameters<StatementSync['run']>) => {
+      const guarded = (...values: SQLInputValue[]) => {
         guard.before(text)
         return run(...values)
       }
-      return statement
+      return Object.assign(statement, { run: guarded })
     },
   }
 }

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 export type TracedCall =
   | { readonly kind: 'write'; readonly file: string; readonly at: number; readonly bytes: Buffer }
   | { readonly kind: 'truncate'; readonly file: string; readonly size: number }
-  | { readonly kind: 'sync'; readonly file: string }
+  | { readonly kind: 'sync'; readonly file: string; readonly failed?: boolean }
   | { readonly kind: 'unlink'; readonly file: string }
 
 /** Calls that would change a file in a way that the simulation does not know end the harness. */
@@ -62,16 +62,17 @@ function parseCall(text: string, folder: string): TracedCall | undefined {
     const bytes = unescaped(hex)
     if (bytes.length === Number(written)) return { kind: 'write', file, at: Number(at), bytes }
   }
-  if ((name === 'fsync' || name === 'fdatasync') && succeeded) return { kind: 'sync', file }
+  if (name === 'fsync' || name === 'fdatasync') {
+    return succeeded ? { kind: 'sync', file } : { kind: 'sync', file, failed: true }
+  }
   const cut = name === 'ftruncate' ? truncatePattern.exec(rest) : null
   if (cut !== null) return { kind: 'truncate', file, size: Number(cut[1]) }
   if (name === 'unlink') return succeeded ? { kind: 'unlink', file } : undefined
   throw new Error(`a call that the simulation does not know: ${name} ${path} ${rest.slice(-200)}`)
 }
 
-/** Reads what was done to a folder's files; interrupted lines are put together again. */
-export async function readTrace(log: string, folder: string): Promise<TracedCall[]> {
-  const calls: TracedCall[] = []
+/** The calls of a trace; interrupted ones are put together again. */
+export async function* traceLines(log: string): AsyncGenerator<string> {
   const unfinished = new Map<string, string>()
   for await (const line of createInterface({ input: createReadStream(log) })) {
     const [, pid = '', text = ''] = /^(\d+) +(.*)$/.exec(line) ?? []
@@ -81,10 +82,15 @@ export async function readTrace(log: string, folder: string): Promise<TracedCall
       continue
     }
     const resumed = /^<\.\.\. \w+ resumed>(.*)$/.exec(text)
-    const call = parseCall(
-      resumed === null ? text : `${unfinished.get(pid) ?? ''}${resumed[1]}`,
-      folder,
-    )
+    yield resumed === null ? text : `${unfinished.get(pid) ?? ''}${resumed[1]}`
+  }
+}
+
+/** Reads what was done to a folder's files. */
+export async function readTrace(log: string, folder: string): Promise<TracedCall[]> {
+  const calls: TracedCall[] = []
+  for await (const text of traceLines(log)) {
+    const call = parseCall(text, folder)
     if (call !== undefined) calls.push(call)
   }
   return calls

@@ -107,7 +107,7 @@ function damage(kind: Damage): Done | undefined {
       const flipped = flipInRow(file, random)
       if (flipped === undefined) return undefined
       const what = `${flipped.column}@${flipped.position}`
-      // The place in a stream is not covered by the checksum: other rules find it, and name the stream.
+      // Its place in a stream is under no checksum: other rules find that, and name the stream.
       return placedColumns.has(flipped.column) ? { what, position: flipped.position } : { what }
     }
     case 'page':

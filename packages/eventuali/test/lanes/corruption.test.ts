@@ -66,10 +66,12 @@ async function runChild(
   const input: CorruptionInput = { ...job, template: join(home, job.codec), work, seed }
   const child = startChild(import.meta.url, './corruption-program.ts', { input })
   try {
-    const result = await child.message<CorruptionResult>('result', hungMs * run.scale).catch((error: unknown) => {
-      const last = child.output().trim().split('\n').at(-1)
-      throw new Error(`at ${job.codec}, ${last}: ${String(error)}`)
-    })
+    const result = await child
+      .message<CorruptionResult>('result', hungMs * run.scale)
+      .catch((error: unknown) => {
+        const last = child.output().trim().split('\n').at(-1)
+        throw new Error(`at ${job.codec}, ${last}: ${String(error)}`)
+      })
     // A signal, or a rejection that nobody handled, would end it otherwise.
     expect(await child.ended).toBe(0)
     return result

@@ -12,8 +12,6 @@ const schemaV1 = readFileSync(
   new URL('../postgres/fixtures/schema-v1.sql', import.meta.url),
   'utf8',
 )
-/** Deadlines of openings that are to fail. */
-const timeoutMs = 5_000
 
 interface Released {
   readonly schema: number
@@ -58,7 +56,7 @@ async function makeSchema2(from: string): Promise<void> {
   // The first ones belong to connecting, which is tried again for a while.
   for (let dying = 5; ; dying++) {
     const { pool } = steppedPool(urlOf(from), dying, { sticky: true })
-    const store = await open({ pool, timeoutMs }).catch(() => undefined)
+    const store = await open({ pool }).catch(() => undefined)
     await store?.close()
     await pool.end().catch(() => {})
     const version = await administer(
@@ -139,7 +137,7 @@ async function dieAtEach(
     const before = await contentOf(url)
     const during = dying % 2 === 0
     const { pool, count } = steppedPool(url, dying, { during, ignoresTransactions })
-    const store = await open({ pool, timeoutMs }).catch((error: { code?: unknown }) => {
+    const store = await open({ pool }).catch((error: { code?: unknown }) => {
       codes.add(error.code)
       return undefined
     })
@@ -202,7 +200,7 @@ describe.skipIf(postgresSkipReason() !== undefined)('a migration on PostgreSQL',
           const name = await createFrom(from.template)
           const url = urlOf(name)
           const { pool } = steppedPool(url, run.between(8, 20), { during: true })
-          const dying = open({ pool, timeoutMs }).catch(() => undefined)
+          const dying = open({ pool }).catch(() => undefined)
           const stores = await Promise.all([0, 1, 2].map(() => open({ url })))
           await (await dying)?.close()
           await pool.end().catch(() => {})

@@ -10,7 +10,7 @@ import { seededRandom } from '../../src/kernel/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
 import { type Child, endChildren, startChild } from '../harness/child.ts'
 import { auditLog, readLedger } from '../harness/ledger.ts'
-import { lossModes, type LossMode, SimulatedDisk } from '../harness/power-loss.ts'
+import { type LossMode, lossModes, SimulatedDisk } from '../harness/power-loss.ts'
 import { diesAt, steppedConnection } from '../harness/sql-steps.ts'
 import { readTrace, straceCommand, straceSkipReason, type TracedCall } from '../harness/trace.ts'
 import type { BatchWritersInput } from '../process/batch-writers.ts'
@@ -27,7 +27,15 @@ const released = [
   {
     schema: 1,
     fixture: join(sources, 'schema-v1.sql'),
-    log: ['2 cart-1 2', '3 cart-2 1', '4 cart-3 1', '5 cart-3 2', '8 cart-4 3', '9 cart-1 3', '10 cart-1 4'],
+    log: [
+      '2 cart-1 2',
+      '3 cart-2 1',
+      '4 cart-3 1',
+      '5 cart-3 2',
+      '8 cart-4 3',
+      '9 cart-1 3',
+      '10 cart-1 4',
+    ],
   },
   {
     schema: 2,
@@ -74,7 +82,10 @@ async function problemsOf(file: string, from: Released): Promise<string[]> {
 }
 
 /** Dies before statement 1, 2, … of the opening, until none is left; gives how many there were. */
-async function dieAtEach(from: Released, ignoresTransactions: boolean): Promise<{ steps: number; wrong: string[] }> {
+async function dieAtEach(
+  from: Released,
+  ignoresTransactions: boolean,
+): Promise<{ steps: number; wrong: string[] }> {
   const wrong: string[] = []
   for (let step = 1; ; step++) {
     const file = makeFile(from)
@@ -123,7 +134,10 @@ async function dieAfterEachCall(run: Campaign, from: Released): Promise<string[]
     if (isMark(call) || call.file.endsWith('-shm')) continue
     disk.run(call)
     if (at < start) continue
-    const modes = callCount % 2 === 0 ? (['none lost'] as const) : (['none lost', lossModes[(callCount >> 1) % 3] as LossMode] as const)
+    const modes =
+      callCount % 2 === 0
+        ? (['none lost'] as const)
+        : (['none lost', lossModes[(callCount >> 1) % 3] as LossMode] as const)
     for (const mode of modes) {
       const image = join(home, String(++made))
       mkdirSync(image)
@@ -145,60 +159,72 @@ afterEach(async () => {
 })
 afterAll(() => rmSync(home, { recursive: true, force: true }))
 
-test('a migration that dies before any of its statements is done again, or goes on', async () => {
-  await campaign('R21 death at every statement, SQLite', async (run) => {
-    for (const from of released) {
-      const { steps, wrong } = await dieAtEach(from, false)
-      run.note(`schema ${from.schema}: ${steps} statements`)
-      expect(wrong).toEqual([])
-      // Pragmas, and what each step of the schema consists of.
-      expect(steps).toBeGreaterThan(6)
-    }
-  })
-}, longest)
+test(
+  'a migration that dies before any of its statements is done again, or goes on',
+  async () => {
+    await campaign('R21 death at every statement, SQLite', async (run) => {
+      for (const from of released) {
+        const { steps, wrong } = await dieAtEach(from, false)
+        run.note(`schema ${from.schema}: ${steps} statements`)
+        expect(wrong).toEqual([])
+        // Pragmas, and what each step of the schema consists of.
+        expect(steps).toBeGreaterThan(6)
+      }
+    })
+  },
+  longest,
+)
 
-test.skipIf(straceSkipReason() !== undefined)('and after any of its calls of the system, with or without power', async () => {
-  await campaign('R21 death and power loss after every call, SQLite', async (run) => {
-    for (const from of released) expect(await dieAfterEachCall(run, from)).toEqual([])
-  })
-}, longest)
+test.skipIf(straceSkipReason() !== undefined)(
+  'and after any of its calls of the system, with or without power',
+  async () => {
+    await campaign('R21 death and power loss after every call, SQLite', async (run) => {
+      for (const from of released) expect(await dieAfterEachCall(run, from)).toEqual([])
+    })
+  },
+  longest,
+)
 
-test('two programs that migrate at once, one of them killed, lose nothing', async () => {
-  await campaign('R21 two programs, SQLite', async (run) => {
-    let acknowledged = 0
-    const rounds = run.scaled(6)
-    for (let round = 0; round < rounds; round++) {
-      const from = released[round % released.length] as Released
-      const file = makeFile(from)
-      const children = [0, 1].map((n) => {
-        const input: BatchWritersInput = {
-          ...{ url: `sqlite:${file}`, streamCount: 3, batchCountMax: 10 },
-          ...{ seed: run.seed + 2 * round + n, writers: [`r${round}p${n}`] },
-        }
-        const child = startChild(import.meta.url, '../process/batch-writers.ts', { input })
-        running.add(child)
-        return child
-      })
-      const [first, second] = children as [Child, Child]
-      await Promise.all(children.map((child) => child.message('ready')))
-      for (const child of children) child.send({})
-      await sleep(run.between(0, 25))
-      first.kill('SIGKILL')
-      await second.message('open')
-      await sleep(50)
-      second.kill('SIGKILL')
-      await Promise.all(children.map((child) => child.ended))
-      const ledger = children.flatMap((child) => readLedger(child.output()))
-      acknowledged += ledger.length
-      const store = await openStore(`sqlite:${file}`)
-      const log = await store.readAll({ categories: ['ledger'] }).toArray()
-      await store.close()
-      expect(auditLog(log, ledger)).toEqual([])
-      expect(await problemsOf(file, from)).toEqual([])
-    }
-    run.note(`${rounds} rounds, ${acknowledged} acknowledged appends`)
-  })
-}, longest)
+test(
+  'two programs that migrate at once, one of them killed, lose nothing',
+  async () => {
+    await campaign('R21 two programs, SQLite', async (run) => {
+      let acknowledged = 0
+      const rounds = run.scaled(6)
+      for (let round = 0; round < rounds; round++) {
+        const from = released[round % released.length] as Released
+        const file = makeFile(from)
+        const children = [0, 1].map((n) => {
+          const input: BatchWritersInput = {
+            ...{ url: `sqlite:${file}`, streamCount: 3, batchCountMax: 10 },
+            ...{ seed: run.seed + 2 * round + n, writers: [`r${round}p${n}`] },
+          }
+          const child = startChild(import.meta.url, '../process/batch-writers.ts', { input })
+          running.add(child)
+          return child
+        })
+        const [first, second] = children as [Child, Child]
+        await Promise.all(children.map((child) => child.message('ready')))
+        for (const child of children) child.send({})
+        await sleep(run.between(0, 25))
+        first.kill('SIGKILL')
+        await second.message('open')
+        await sleep(50)
+        second.kill('SIGKILL')
+        await Promise.all(children.map((child) => child.ended))
+        const ledger = children.flatMap((child) => readLedger(child.output()))
+        acknowledged += ledger.length
+        const store = await openStore(`sqlite:${file}`)
+        const log = await store.readAll({ categories: ['ledger'] }).toArray()
+        await store.close()
+        expect(auditLog(log, ledger)).toEqual([])
+        expect(await problemsOf(file, from)).toEqual([])
+      }
+      run.note(`${rounds} rounds, ${acknowledged} acknowledged appends`)
+    })
+  },
+  longest,
+)
 
 test('a program refuses a schema that is newer than it knows, and touches nothing', async () => {
   for (const from of released.slice(1)) {
@@ -216,11 +242,15 @@ test('a program refuses a schema that is newer than it knows, and touches nothin
 })
 
 describe('the harness', () => {
-  test('finds steps that are not in one transaction', async () => {
-    await campaign('R21 planted: no transaction, SQLite', async (run) => {
-      const { wrong } = await dieAtEach(released[1], true)
-      run.note(`${wrong.length} findings`)
-      expect(wrong.join('\n')).toContain('already exists')
-    })
-  }, longest)
+  test(
+    'finds steps that are not in one transaction',
+    async () => {
+      await campaign('R21 planted: no transaction, SQLite', async (run) => {
+        const { wrong } = await dieAtEach(released[1], true)
+        run.note(`${wrong.length} findings`)
+        expect(wrong.join('\n')).toContain('already exists')
+      })
+    },
+    longest,
+  )
 })

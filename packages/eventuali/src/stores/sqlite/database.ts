@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { shownText } from '../../kernel/index.ts'
 import { InvalidArgumentError, SqliteUnsafeError, StorageError } from '../../model/index.ts'
@@ -131,6 +131,24 @@ export function assertDurability(
     `journal_mode is ${found.journal_mode} and synchronous ${found.synchronous}, not ${journal} and ${synchronous}; is the file on a network share?`,
   )
   throw new StorageError('setting up durability', { cause })
+}
+
+const lossOfData: ReadonlySet<unknown> = new Set(['EIO', 'ENOSPC', 'EDQUOT'])
+
+/**
+ * Makes the names of a new file and of its log last. SQLite does so too, but takes no notice when
+ * it fails. Throws what the system says; nothing where folders cannot be synced.
+ */
+export function syncFolder(file: string): void {
+  let folder: number | undefined
+  try {
+    folder = openSync(dirname(file), 'r')
+    fsyncSync(folder)
+  } catch (error) {
+    if (lossOfData.has((error as { code?: unknown }).code)) throw error
+  } finally {
+    if (folder !== undefined) closeSync(folder)
+  }
 }
 
 /** Whether the file's disk has no space left. */

@@ -162,7 +162,9 @@ async function* pages<Place>(
     })
     // A damaged page may lead in circles.
     if (next !== undefined && next <= from) {
-      yield { reason: `what comes after row ${from} cannot be reached: the rows lead back to ${next}` }
+      yield {
+        reason: `what comes after row ${from} cannot be reached: the rows lead back to ${next}`,
+      }
       return
     }
     after = next

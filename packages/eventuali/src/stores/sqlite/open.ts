@@ -150,7 +150,12 @@ function reopener(database: Database, profile: Profile): (() => SqlConnection) |
   if (file === undefined || handedIn !== undefined) return undefined
   return () => {
     const connection = driver.open(file, false)
-    configureWriter(connection, profile)
+    try {
+      configureWriter(connection, profile)
+    } catch (error) {
+      close(connection)
+      throw error
+    }
     return connection
   }
 }

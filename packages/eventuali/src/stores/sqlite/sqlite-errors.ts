@@ -64,11 +64,21 @@ export function storageError(what: string, cause: unknown, full: () => boolean):
   }
 }
 
+/** SQLITE_IOERR_WRITE. */
+const WRITE_FAILED = 778
+
+function isFailedWrite(error: unknown): boolean {
+  const { errcode, code } = (error ?? {}) as { errcode?: unknown; code?: unknown }
+  return errcode === WRITE_FAILED || code === 'SQLITE_IOERR_WRITE'
+}
+
 /**
  * A commit that failed. When a write failed, its last page (the one that makes it a commit) is
- * not in the log. When the sync failed it is, and a crash right now could bring it back.
+ * not in the log. When the sync or what comes behind it failed it is, and a crash right now could
+ * bring it back, on a full disk as well.
  */
 export function commitError(cause: unknown, full: () => boolean): Error {
-  if (failureKind(cause) !== 'io') return storageError('commit', cause, full)
-  return full() ? new StorageFullError({ cause }) : new OutcomeUnknownError('the append', { cause })
+  if (failureKind(cause) !== 'io' || isFailedWrite(cause))
+    return storageError('commit', cause, full)
+  return new OutcomeUnknownError('the append', { cause })
 }

@@ -1,10 +1,15 @@
-import { type Deadline, deadlineIn } from '../../kernel/index.ts'
-import { StorageBusyError, StorageError, StoreClosedError } from '../../model/index.ts'
+import { type Deadline, deadlineIn, isEventualiError } from '../../kernel/index.ts'
+import {
+  OutcomeUnknownError,
+  StorageBusyError,
+  StorageError,
+  StoreClosedError,
+} from '../../model/index.ts'
 import type { AppendOutcome } from '../../ports/index.ts'
 import { GroupCommit, GroupFailure, type GroupLimits, type GroupOutcome } from '../sql/index.ts'
 import { AppendUnit, type PreparedRequest } from './append.ts'
 import { type Patience, pause } from './busy.ts'
-import { assertDurability, diskIsFull, type Profile } from './database.ts'
+import { assertDurability, diskIsFull, type Profile, syncFolder } from './database.ts'
 import type { SqlConnection } from './driver.ts'
 import { HeadCache } from './heads.ts'
 import { inlineRefusal, isInlineRefusal } from './inline.ts'
@@ -58,7 +63,7 @@ export class Writer {
       })
     }
     try {
-      this.#session = new Session(reopen())
+      this.#session = reopened(reopen)
     } catch (error) {
       throw storageError('opening the file again', error, this.full)
     }
@@ -106,9 +111,12 @@ export class Writer {
       const { profile, file } = this.#parts
       try {
         assertDurability(this.#session.connection, profile, file)
+        if (profile === 'durable' && file !== undefined) syncFolder(file)
       } catch (error) {
         this.#discard(error)
-        throw error
+        throw isEventualiError(error)
+          ? error
+          : new OutcomeUnknownError('the append', { cause: error })
       }
       this.#verified = true
     }
@@ -134,9 +142,10 @@ export class Writer {
       this.#discard(failed)
     }
     // After a failed sync the kernel may have dropped the pages: the same connection could
-    // acknowledge a later commit whose log has a hole.
+    // acknowledge a later commit whose log has a hole. One that cannot write may be able to when it
+    // is opened again: where opening for writing fails, SQLite opens for reading, without a word.
     const kind = failureKind(error)
-    if (kind === 'io' || kind === 'damaged') this.#discard(error)
+    if (kind === 'io' || kind === 'damaged' || kind === 'read-only') this.#discard(error)
   }
 
   #discard(reason: unknown): void {
@@ -217,6 +226,16 @@ export class Writer {
     const outcomes = this.#commitBegun(left)
     let next = 0
     return requests.map((r) => failures.get(r) ?? (outcomes[next++] as AppendOutcome))
+  }
+}
+
+function reopened(reopen: () => SqlConnection): Session {
+  const connection = reopen()
+  try {
+    return new Session(connection)
+  } catch (error) {
+    connection.close()
+    throw error
   }
 }
 
