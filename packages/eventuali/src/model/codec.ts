@@ -81,8 +81,8 @@ function checksum(
 
 /**
  * Turns an event into the text that rows hold, once, before any transaction is entered. A store
- * that keeps rows in memory leaves the checksum out: there is no medium between writing and reading,
- * and it would be a tenth of the work. Throws DataNotJsonError and EventTooLargeError.
+ * that keeps rows in memory leaves the checksum out: no medium lies between writing and reading.
+ * Throws DataNotJsonError and EventTooLargeError.
  */
 export function encodeEvent(
   stream: string,

@@ -259,8 +259,8 @@ export interface StoreCapabilities {
 export interface StorageFault {
   /**
    * `checksum`: a row is not what was written; `index`: one of the store's own indexes does not
-   * fit the rows; `head`: a stream's head row does not; `name`: its category is not that of its name;
-   * `storage`: anything else, the default.
+   * fit the rows; `head`: a stream's head row does not; `name`: its category is not that of its
+   * name; `storage`: anything else, the default.
    */
   readonly kind?: 'storage' | 'checksum' | 'index' | 'head' | 'name' | undefined
   readonly position?: number | undefined

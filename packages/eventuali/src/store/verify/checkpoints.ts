@@ -8,7 +8,7 @@ const PAGE_COUNT = 500
 /** A subscription whose partitions are changed while it is looked at is read again so often. */
 const ATTEMPT_COUNT_MAX = 5
 
-/** Holds records against the end of the log, which is asked for again where one seems to be ahead. */
+/** The end of the log, asked for again where a record seems to be ahead of it. */
 class LogEnd {
   readonly #context: VerifyContext
   #newest = 0

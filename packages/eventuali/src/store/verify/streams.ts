@@ -46,7 +46,7 @@ function* groupsOf(heads: readonly StreamInfo[]): Iterable<readonly StreamInfo[]
   if (group.length > 0) yield group
 }
 
-/** The number of its events up to a position. What a change meanwhile has made up does not count. */
+/** The number of its events up to a position. What a change meanwhile brings up does not count. */
 async function verifyStream(
   context: VerifyContext,
   found: StreamInfo,
