@@ -1,4 +1,4 @@
-export { type Entry, isNewest, readEntry, SNAPSHOT, textOf } from './entry.ts'
+export { type Entry, readEntry, SNAPSHOT, textOf } from './entry.ts'
 export type { SnapshotOptions } from './options.ts'
 export {
   definitionOf,

@@ -66,7 +66,9 @@ runProgram(async () => {
   const filledAt = performance.now()
   const again = await openStore(url, { profile: 'relaxed' })
   const kept: unknown[] = []
-  if (keeps) for await (const event of again.readAll()) kept.push(event)
+  if (keeps) {
+    for await (const event of again.readAll()) kept.push(event, JSON.stringify([event, event]))
+  }
   const report = await again.verify({ projections: [shops], aggregates: [sale], seed: 1 })
   const result: HealthyReport = {
     problems: report.problems,
