@@ -142,7 +142,7 @@ export interface StoredRow {
  * Turns a row back into an event. Throws CorruptEventError when it cannot be read, and
  * CodecMissingError when this program lacks what it was written with.
  */
-export function decodeRow(row: StoredRow): RecordedEvent {
+export function decodeRow(row: Omit<StoredRow, 'checksum'>): RecordedEvent {
   try {
     return {
       id: row.id,

@@ -91,6 +91,8 @@ export interface StreamsOptions extends BoundedCall {
   readonly limit?: number | undefined
 }
 
+const noOptions: AppendOptions & WithinOption = {}
+
 /** Transactions end after this many milliseconds unless they say otherwise. */
 const TRANSACTION_TIMEOUT_MS = 30_000
 
@@ -115,6 +117,8 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   readonly #runtime: CommandRuntime
   readonly #readSide: ReadSide
   readonly #timeoutMs: number
+  /** The options of a call that names none: most appends. */
+  readonly #bounded: { readonly timeoutMs: number }
   readonly #subscriptions = new Set<{ stop(): Promise<void> }>()
   #closing: Promise<void> | undefined
 
@@ -131,6 +135,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     this.#runtime = runtime
     this.#readSide = readSide
     this.#timeoutMs = timeoutMs
+    this.#bounded = { timeoutMs }
   }
 
   /** Name of the adapter: `memory`, `sqlite` or `postgres`. */
@@ -158,7 +163,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   append(
     stream: string,
     events: E | readonly E[],
-    options: AppendOptions & WithinOption = {},
+    options: AppendOptions & WithinOption = noOptions,
   ): Promise<AppendResult<StoredEvent<E>>> {
     const bounded = this.#in(options)
     const appended = append(this.#access(options), this.#runtime, stream, events, bounded)
@@ -438,6 +443,8 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   /** The options with the store's own bound where the call names none. */
   #in<O extends CallOptions>(options: O): O & { readonly timeoutMs: number } {
+    if (options === noOptions && this.#timeoutMs > 0)
+      return this.#bounded as O & { readonly timeoutMs: number }
     assertCall(options)
     const { timeoutMs = this.#timeoutMs } = options
     if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {

@@ -15,8 +15,9 @@ export function dataOf(row: Row): string | Uint8Array {
   return row[5] ?? Buffer.from(row[12] ?? '', 'base64')
 }
 
-/** Turns a raw row into what the codec reads; the type's name must be known. */
-export function storedRow(row: Row, types: TypeNames): StoredRow {
+/** What the codec makes an event of; the type's name must be known. */
+function contentOf(row: Row, types: TypeNames): Omit<StoredRow, 'checksum'> {
+  const time = Number(row[7])
   return {
     position: Number(row[0]),
     stream: row[1] as string,
@@ -25,12 +26,17 @@ export function storedRow(row: Row, types: TypeNames): StoredRow {
     id: row[4] as string,
     data: dataOf(row),
     metadata: row[6] ?? '',
-    time: Number(row[7]),
-    recordedAt: Number(row[8]),
+    time,
+    // The same text most of the time; long numbers take longer to read than to compare.
+    recordedAt: row[8] === row[7] ? time : Number(row[8]),
     schemaVersion: Number(row[9]),
     tagsText: row[10] ?? '',
-    checksum: Number(row[11]),
   }
+}
+
+/** A raw row with its checksum; the type's name must be known. */
+export function storedRow(row: Row, types: TypeNames): StoredRow {
+  return { ...contentOf(row, types), checksum: Number(row[11]) }
 }
 
 /** Fetches the names of types that other processes have registered meanwhile. */
@@ -45,5 +51,5 @@ export async function knowTypes(
 }
 
 export function toEvent(row: Row, types: TypeNames): RecordedEvent {
-  return decodeRow(storedRow(row, types))
+  return decodeRow(contentOf(row, types))
 }
