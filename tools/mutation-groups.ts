@@ -7,7 +7,7 @@ export interface MutationGroup {
 const src = 'packages/eventuali/src'
 const contracts = 'tools/mutation-contracts.ts'
 
-/** The four things that a store is for. PostgreSQL is left to its own lanes: it is not in a unit test. */
+/** The four things that a store is for. PostgreSQL is left to its own lanes. */
 export const groups: Readonly<Record<string, MutationGroup>> = {
   append: {
     mutate: [
@@ -32,7 +32,7 @@ export const groups: Readonly<Record<string, MutationGroup>> = {
     ],
     tests: [
       contracts,
-      `${src}/stores/planted-damage.test.ts`,
+      `${src}/stores/sqlite/planted-damage.test.ts`,
       `${src}/stores/sqlite/sqlite.test.ts`,
       `${src}/store/{reading,store}.test.ts`,
       `${src}/commands/time-travel.test.ts`,

@@ -1,18 +1,32 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { MutantResult } from '@stryker-mutator/api/core'
 import { Stryker } from '@stryker-mutator/core'
 import { groups } from './mutation-groups.ts'
 import { scoreOf } from './mutation-score.ts'
 
+const recorded = 'docs/data/mutation.json'
+const leastPercent = 80
+
 const usage = `npm run mutation -- ${Object.keys(groups).join('|')} [options]
 
   --sample N   how many mutants are tried; 150
   --seed N     which ones; drawn when it is not given
-  --record     writes the result to docs/data/mutation.json
+  --record     writes the result to ${recorded}
+  --only FILE  mutates this file alone
 `
+
+/** The groups' last results, for the documentation: without the mutants themselves. */
+function record({ alive: _alive, ...run }: Record<string, unknown>): void {
+  const before = existsSync(recorded)
+    ? (JSON.parse(readFileSync(recorded, 'utf8')) as { group: string }[])
+    : []
+  const runs = [...before.filter(({ group }) => group !== run.group), run]
+  mkdirSync(dirname(recorded), { recursive: true })
+  writeFileSync(recorded, `${JSON.stringify(runs, null, 2)}\n`)
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -70,17 +84,17 @@ const seconds = Math.round((performance.now() - started) / 1000)
 rmSync(folder, { recursive: true, force: true })
 const score = scoreOf(results)
 mkdirSync('.tmp', { recursive: true })
+const day = new Date().toISOString().slice(0, 10)
 const run = {
-  group: name,
-  sample: Number(values.sample),
-  seed: Number(values.seed),
-  seconds,
+  ...{ group: name, day, sample: Number(values.sample), seed: Number(values.seed), seconds },
   ...score,
 }
 writeFileSync(`.tmp/mutation-${name}.json`, `${JSON.stringify(run, null, 2)}\n`)
+if (values.record) record(run)
 for (const { file, line, mutator, from, to, status } of score.alive) {
   console.log(`${file}:${line} ${mutator}, ${status}\n  - ${from}\n  + ${to}`)
 }
 console.log(
   `${name}: ${score.percent.toFixed(1)} % of ${score.tried} mutants noticed, ${seconds} s`,
 )
+if (score.percent < leastPercent) process.exitCode = 1

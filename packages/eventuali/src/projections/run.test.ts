@@ -51,7 +51,8 @@ function hitsOf(context: unknown): Hits {
   return (context as { collection: (name: string) => Hits }).collection('hits')
 }
 
-type Parts = Partial<Parameters<typeof defineProjection>[0]>
+// Parts of a definition whose types are not the point here.
+type Parts = object
 
 function projectionOf(parts: Parts): AnyProjection {
   const made = defineProjection({
@@ -154,7 +155,7 @@ describe('a run', () => {
     expect(calls).toEqual(['lock a,b', 'get a,b', 'put 2'])
   })
 
-  it('refuses an inline write below what has been written, unless order makes no difference', async () => {
+  it('refuses an inline write below what was written, unless any order will do', async () => {
     const handlers = {
       Hit: (_event: unknown, ctx: never) => hitsOf(ctx).put('a', { n: 1 }),
     }
@@ -172,7 +173,7 @@ describe('a run', () => {
 
 describe('the documents of a run', () => {
   const withHits = async (
-    work: (hits: Hits) => Promise<void>,
+    work: (hits: Hits) => Promise<unknown>,
     start?: Map<string, StoredDocument>,
   ) => {
     const kept = modelsIn(start)
@@ -198,7 +199,7 @@ describe('the documents of a run', () => {
     expect(calls).toEqual(['get b', 'remove a'])
   })
 
-  it('keep the properties that a patch does not name, and go when a change gives nothing', async () => {
+  it('keep what a patch does not name, and go when a change gives nothing', async () => {
     const { documents } = await withHits(async (hits) => {
       expect(await hits.patch('a', { n: 2 })).toEqual({ n: 2, m: 1 })
     }, start())
@@ -213,7 +214,9 @@ describe('the documents of a run', () => {
       expect(await hits.count({ n: 2 })).toBe(1)
       await hits.put('c', { n: 3 })
       expect(await hits.find()).toEqual([{ n: 2 }, { n: 3 }])
-      await expect(hits.count({ n: { like: 1 } })).rejects.toMatchObject({ argument: 'where' })
+      await expect(hits.count({ n: { like: 1 } } as never)).rejects.toMatchObject({
+        argument: 'where',
+      })
     })
     expect(calls).toEqual(['put 1', 'put 1'])
   })
@@ -226,16 +229,11 @@ describe('the documents of a run', () => {
     expect(documents.size).toBe(10_001)
   })
 
-  it.each([
-    ['', 1],
-    ['x'.repeat(501), 2],
-    ['\ud800', 3],
-    [7, 4],
-  ])('have no key like %j', async (key) => {
+  it.each(['', 'x'.repeat(501), '\ud800', 7])('have no key like %j', async (key) => {
     const bad = expect.objectContaining({ code: 'ARGUMENT_INVALID', argument: 'key' })
     await withHits(async (hits) => {
-      await expect(hits.put(key, { n: 1 })).rejects.toEqual(bad)
-      await expect(hits.get(key)).rejects.toEqual(bad)
+      await expect(hits.put(key as string, { n: 1 })).rejects.toEqual(bad)
+      await expect(hits.get(key as string)).rejects.toEqual(bad)
       await hits.put('x'.repeat(500), { n: 1 })
     })
   })
@@ -301,7 +299,7 @@ describe('a projection in memory', () => {
 describe('trouble with the storage', () => {
   it('is what may be tried again, and not a handler that was too slow', async () => {
     expect(isStorageTrouble(new Error('a fault of the handler'))).toBe(false)
-    expect(isStorageTrouble(new StorageBusyError('the file', 5))).toBe(true)
+    expect(isStorageTrouble(new StorageBusyError(5))).toBe(true)
     const run = runOver(
       { handlers: { Hit: () => new Promise(() => {}) }, timeLimitMs: 5 } as Parts,
       modelsIn().models,

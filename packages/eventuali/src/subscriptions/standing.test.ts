@@ -126,7 +126,7 @@ describe('a durable subscription', () => {
     expect(subscription.state).toBe('failed')
   })
 
-  it('says when it does not get there in time, when it was stopped, and when it is held', async () => {
+  it('says when it is late, when it was stopped, and when it is held', async () => {
     const store = await openMemoryStore()
     const subscription = durable(store, {}, () => {})
     const late = subscription.reached(5, { timeoutMs: 30 })

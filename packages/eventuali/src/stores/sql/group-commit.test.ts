@@ -240,7 +240,7 @@ test('close drains what was accepted and refuses the rest', async () => {
   expect(await Promise.all(accepted)).toEqual(['a', 'b'])
 })
 
-test('a deadline that passes between the call and its group touches that caller only', async () => {
+test('a deadline that passes before the group begins touches that caller only', async () => {
   const groups: string[][] = []
   const queue = grouped((group) => {
     groups.push(group.map((j) => j.name))
@@ -256,7 +256,7 @@ test('a deadline that passes between the call and its group touches that caller 
   expect(groups).toEqual([['rest', 'free']])
 })
 
-test('deadlines pass in any order while the lane is taken, and those behind them go on', async () => {
+test('deadlines pass in any order while the lane is taken, others go on', async () => {
   const { opened, open } = gate()
   const queue = grouped(async (group) => {
     if (group[0]?.name === 'first') await opened

@@ -28,6 +28,8 @@ function start(
   return startConsumer(store, new Worker(store, runtime), optionsOf(options), runtime)
 }
 
+const noRetry = { retryCountMax: 0, firstDelayMs: 1, delayMaxMs: 1 }
+
 describe('whose fault an error is', () => {
   const connection = new ConnectionError('planted')
   const unknown = new OutcomeUnknownError('the append', { cause: connection })
@@ -59,7 +61,7 @@ describe('a transactional handler that is slower than its transaction', () => {
     const done: number[] = []
     const consumer = start(store, {
       ...{ transactional: true, timeoutMs: 40, maxBatch: 1 },
-      retry: { retryCountMax: 0 },
+      retry: noRetry,
       handle: async ({ events, tx, signal }) => {
         const [event] = events
         if (event?.position === 1) {
@@ -111,7 +113,7 @@ describe('a dead letter', () => {
     let isBroken = true
     const done: number[] = []
     const consumer = start(store, {
-      retry: { retryCountMax: 0 },
+      retry: noRetry,
       handle: async ({ events }) => {
         if (isBroken) throw new RangeError('planted')
         done.push(...events.map(({ position }) => position))
@@ -139,7 +141,7 @@ describe('a dead letter', () => {
     const done: number[] = []
     const consumer = start(store, {
       onPoison: 'park',
-      retry: { retryCountMax: 0 },
+      retry: noRetry,
       handle: async ({ events }) => {
         if (mode === 'broken') throw new RangeError('planted')
         if (mode === 'away') throw new ConnectionError('another database')
@@ -170,7 +172,7 @@ describe('a key whose only dead letter was given up', () => {
     const done: number[] = []
     const consumer = start(store, {
       transactional,
-      retry: { retryCountMax: 0 },
+      retry: noRetry,
       handle: async ({ events }) => {
         if (isBroken) throw new RangeError('planted')
         done.push(...events.map(({ position }) => position))
@@ -195,7 +197,7 @@ describe('a stopped subscription', () => {
     const store = await openMemoryStore()
     const consumer = start(store, {
       onPoison: 'stop',
-      retry: { retryCountMax: 0 },
+      retry: noRetry,
       handle: async () => {
         throw new RangeError('planted')
       },

@@ -32,7 +32,7 @@ async function park(store: EventStore, ordered: boolean, ...places: string[]): P
     const event = { position: Number(position), stream: key, version: 1, type: 'T', id: place }
     return newLetter('test', event as RecordedEvent, {
       ...{ key, ordered, reason: 'failed', attempts: 1, parkedAt: 5 },
-      error: { name: 'Error', message: place, stack: '' },
+      error: { name: 'Error', message: place, code: '' },
     })
   })
   await store.transaction((tx) => tx.records.write(changes))
