@@ -38,7 +38,7 @@ export interface CoverageReport {
   readonly complaints: readonly string[]
 }
 
-/** The first and last line of an exclusion in its file's text; a complaint when there is no such. */
+/** The lines of an exclusion in its file; a complaint when there are none, or more than one. */
 export function linesOf(exclusion: Exclusion, text: string | undefined): [number, number] | string {
   const { file, code, reason } = exclusion
   if (reason.trim().length < 20) return `${file}: an exclusion without a reason: ${code}`

@@ -64,7 +64,7 @@ async function tryMutants(mutate: readonly string[]): Promise<MutantResult[]> {
     reporters: ['progress-append-only'],
     tempDirName: '.tmp/mutation',
     ignorePatterns: ['.tmp', 'bench', 'docs', 'examples', '**/dist', '**/*.tsbuildinfo'],
-    // TypeScript 7 has no programming interface for the rewriting of a tsconfig, and none is needed.
+    // TypeScript 7 has no interface for the rewriting of a tsconfig, and none is needed.
     tsconfigFile: 'none',
     disableTypeChecks: false,
     allowEmpty: false,

@@ -274,7 +274,7 @@ test('deadlines pass in any order while the lane is taken, others go on', async 
   expect([await first, await long]).toEqual(['first', 'long'])
 })
 
-test('a request that is put back counts its signal again, also one that came meanwhile', async () => {
+test('a request that is put back heeds its signal, also one that came meanwhile', async () => {
   const { opened, open } = gate()
   const rounds: string[][] = []
   const queue = grouped(async (group) => {
