@@ -94,8 +94,8 @@ const standstills: Readonly<Record<Standstill, string>> = {
  * passes only while everything waits: an hour takes as long as what happens in it.
  *
  * The scenario must take time and chance from its machines and from the simulation, and wait for
- * nothing else. Throws SimulationError for the first `check` that does not hold, for a scenario that
- * hangs, and with the scenario's own error as its cause.
+ * nothing else. Throws SimulationError for the first `check` that does not hold, for a scenario
+ * that hangs, and with the scenario's own error as its cause.
  *
  * @example
  * ```ts
