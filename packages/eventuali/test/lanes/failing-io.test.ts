@@ -264,64 +264,89 @@ const calls = (names: readonly FailingCall[], error: Injection['error'], sticky:
   names.map((call): Sweep => ({ call, error, sticky }))
 
 describe.skipIf(skip !== undefined)('calls of the system that fail', () => {
-  test('one of them, whichever: nothing acknowledged is lost, and the store goes on', async () => {
-    await campaign('R4 the Nth call fails once, SQLite', async (run) => {
-      const sweeps = [
-        ...calls(['pwrite64', 'fsync', 'pread64', 'ftruncate', 'openat', 'unlink'], 'EIO', false),
-        ...calls(['pwrite64', 'fsync', 'openat'], 'ENOSPC', false),
-        { call: 'fsync', error: 'EIO', sticky: false, handedIn: true } as const,
-      ]
-      run.note([...made].map(([call, { made: count }]) => `${call} ${count}`).join(', '))
-      expect(await runAll(run, sweeps)).toEqual([])
-    })
-  }, longest)
+  test(
+    'one of them, whichever: nothing acknowledged is lost, and the store goes on',
+    async () => {
+      await campaign('R4 the Nth call fails once, SQLite', async (run) => {
+        const sweeps = [
+          ...calls(['pwrite64', 'fsync', 'pread64', 'ftruncate', 'openat', 'unlink'], 'EIO', false),
+          ...calls(['pwrite64', 'fsync', 'openat'], 'ENOSPC', false),
+          { call: 'fsync', error: 'EIO', sticky: false, handedIn: true } as const,
+        ]
+        run.note([...made].map(([call, { made: count }]) => `${call} ${count}`).join(', '))
+        expect(await runAll(run, sweeps)).toEqual([])
+      })
+    },
+    longest,
+  )
 
-  test('all from one on: what fails says so, and nothing acknowledged is lost', async () => {
-    await campaign('R4 every call from the Nth on fails, SQLite', async (run) => {
-      const sweeps = [
-        ...calls(['pwrite64', 'fsync', 'ftruncate', 'openat'], 'EIO', true),
-        // As EIO, with another code: in a soak at each of them.
-        { call: 'pwrite64', error: 'ENOSPC', sticky: true, stride: run.scale > 1 ? 1 : 3 } as const,
-      ]
-      expect(await runAll(run, sweeps)).toEqual([])
-    })
-  }, longest)
+  test(
+    'all from one on: what fails says so, and nothing acknowledged is lost',
+    async () => {
+      await campaign('R4 every call from the Nth on fails, SQLite', async (run) => {
+        const sweeps = [
+          ...calls(['pwrite64', 'fsync', 'ftruncate', 'openat'], 'EIO', true),
+          // As EIO, with another code: in a soak at each of them.
+          {
+            call: 'pwrite64',
+            error: 'ENOSPC',
+            sticky: true,
+            stride: run.scale > 1 ? 1 : 3,
+          } as const,
+        ]
+        expect(await runAll(run, sweeps)).toEqual([])
+      })
+    },
+    longest,
+  )
 
-  test('interrupted ones are made again', async () => {
-    await campaign('R4 interrupted calls, SQLite', async (run) => {
-      let failed = 0
-      for (const call of ['pwrite64', 'pread64', 'openat'] as const) {
-        // Every second call, from the first or the second on: between them every one.
-        for (const when of ['1+2', '2+2', '3+7']) {
-          const result = await oneRound(call, { call, error: 'EINTR', when })
-          expect(result).toMatchObject({ codes: [], wrong: [] })
-          failed += result.failed
+  test(
+    'interrupted ones are made again',
+    async () => {
+      await campaign('R4 interrupted calls, SQLite', async (run) => {
+        let failed = 0
+        for (const call of ['pwrite64', 'pread64', 'openat'] as const) {
+          // Every second call, from the first or the second on: between them every one.
+          for (const when of ['1+2', '2+2', '3+7']) {
+            const result = await oneRound(call, { call, error: 'EINTR', when })
+            expect(result).toMatchObject({ codes: [], wrong: [] })
+            failed += result.failed
+          }
         }
-      }
-      run.note(`9 rounds, ${failed} interrupted calls`)
-      expect(failed).toBeGreaterThan(100)
-    })
-  }, longest)
+        run.note(`9 rounds, ${failed} interrupted calls`)
+        expect(failed).toBeGreaterThan(100)
+      })
+    },
+    longest,
+  )
 
-  test('memory that cannot be mapped is an error, and over when it can', async () => {
-    await campaign('R4 the Nth mmap fails, SQLite', async (run) => {
-      for (const when of ['1', '2', '1+', '2+']) {
-        const result = await oneRound('mmap', { call: 'mmap', error: 'ENOMEM', when })
-        run.note(`${when}: ${result.codes[0]}`)
-        expect(result.wrong).toEqual([])
-      }
-    })
-  }, longest)
+  test(
+    'memory that cannot be mapped is an error, and over when it can',
+    async () => {
+      await campaign('R4 the Nth mmap fails, SQLite', async (run) => {
+        for (const when of ['1', '2', '1+', '2+']) {
+          const result = await oneRound('mmap', { call: 'mmap', error: 'ENOMEM', when })
+          run.note(`${when}: ${result.codes[0]}`)
+          expect(result.wrong).toEqual([])
+        }
+      })
+    },
+    longest,
+  )
 
-  test('a failed sync on a disk that drops the pages loses nothing acknowledged', async () => {
-    await campaign('R4 power loss after a failed sync, SQLite', async (run) => {
-      const found = await Promise.all([failSyncs(false), failSyncs(true)])
-      const [states, failed] = [sum(found, 'states'), sum(found, 'failed')]
-      run.note(`${failed} rounds with a failed sync, ${states} power losses after it`)
-      expect(states).toBeGreaterThan(20)
-      expect(found.flatMap(({ wrong }) => wrong)).toEqual([])
-    })
-  }, longest)
+  test(
+    'a failed sync on a disk that drops the pages loses nothing acknowledged',
+    async () => {
+      await campaign('R4 power loss after a failed sync, SQLite', async (run) => {
+        const found = await Promise.all([failSyncs(false), failSyncs(true)])
+        const [states, failed] = [sum(found, 'states'), sum(found, 'failed')]
+        run.note(`${failed} rounds with a failed sync, ${states} power losses after it`)
+        expect(states).toBeGreaterThan(20)
+        expect(found.flatMap(({ wrong }) => wrong)).toEqual([])
+      })
+    },
+    longest,
+  )
 
   test.each([
     ['fsync', 'EIO', 'acknowledges-failed', /is lost/],
@@ -340,11 +365,15 @@ describe.skipIf(skip !== undefined)('calls of the system that fail', () => {
     },
   )
 
-  test('the power loss finds a writer that takes no notice of a failed sync', async () => {
-    await campaign('R4 planted: acknowledges-failed, power loss', async (run) => {
-      const { wrong } = await failSyncs(false, 'acknowledges-failed')
-      run.note(`${wrong.length} findings`)
-      expect(wrong.join('\n')).toContain('is lost')
-    })
-  }, longest)
+  test(
+    'the power loss finds a writer that takes no notice of a failed sync',
+    async () => {
+      await campaign('R4 planted: acknowledges-failed, power loss', async (run) => {
+        const { wrong } = await failSyncs(false, 'acknowledges-failed')
+        run.note(`${wrong.length} findings`)
+        expect(wrong.join('\n')).toContain('is lost')
+      })
+    },
+    longest,
+  )
 })
