@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import type * as Library from 'eventuali'
 
 /**
  * Appends one event after the other with the library of another checkout, and prints the CPU time
@@ -7,9 +8,8 @@ import { pathToFileURL } from 'node:url'
  */
 const [, , root = '', url = '', countText = '0'] = process.argv
 const entry = join(root, 'packages/eventuali/dist/index.js')
-const { defineEvents, openStore, type } = (await import(
-  pathToFileURL(entry).href
-)) as typeof import('eventuali')
+const library: typeof Library = await import(pathToFileURL(entry).href)
+const { defineEvents, openStore, type } = library
 
 const events = defineEvents({
   OrderPlaced: type<{ readonly sku: string; readonly count: number; readonly cents: number }>(),

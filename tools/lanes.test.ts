@@ -59,7 +59,7 @@ test('rows are chosen by their number, with and without a letter', () => {
   expect(lanesOf([], [lane])).toEqual([lane])
 })
 
-test('a row holds when something was run for it and nothing failed, its planted bugs included', () => {
+test('a row holds when something was run for it and nothing failed, planted bugs included', () => {
   expect(rowsHeld(runWith({ name: 'R8a schedules' }))).toBe(1)
   expect(rowsHeld(runWith({ name: 'races' }))).toBe(2)
   expect(rowsHeld(runWith({ name: 'races', held: false }))).toBe(0)

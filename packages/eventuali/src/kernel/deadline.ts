@@ -40,7 +40,7 @@ export class SharedTimer {
     this.#clock = clock
   }
 
-  /** Settles as `work` does, or rejects when it has not within `ms`; its own end is then ignored. */
+  /** Settles as `work` does, or rejects when it has not within `ms`; its end is then ignored. */
   bound<T>(work: Promise<T>, ms: number, error: () => unknown): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const endMs = this.#clock.monotonic() + ms

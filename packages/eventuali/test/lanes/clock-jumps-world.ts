@@ -14,7 +14,7 @@ import {
   type SimulationReport,
   simulate,
 } from '../../src/testing/index.ts'
-import { Fulfilment, orderEvents } from '../process/process-orders.ts'
+import { Fulfilment, orderEvents } from './process-orders.ts'
 import { Sums } from './simulation-domain.ts'
 
 const HOUR_MS = 3_600_000

@@ -13,7 +13,7 @@ import { auditLog, readLedger } from '../harness/ledger.ts'
 import { type LossMode, lossModes, SimulatedDisk } from '../harness/power-loss.ts'
 import { diesAt, steppedConnection } from '../harness/sql-steps.ts'
 import { readTrace, straceCommand, straceSkipReason, type TracedCall } from '../harness/trace.ts'
-import type { BatchWritersInput } from '../process/batch-writers.ts'
+import type { BatchWritersInput } from './batch-writers.ts'
 import type { MigrationProgramInput } from './migration-kill-program.ts'
 
 const longest = 3_600_000
@@ -199,7 +199,7 @@ test(
             ...{ url: `sqlite:${file}`, streamCount: 3, batchCountMax: 10 },
             ...{ seed: run.seed + 2 * round + n, writers: [`r${round}p${n}`] },
           }
-          const child = startChild(import.meta.url, '../process/batch-writers.ts', { input })
+          const child = startChild(import.meta.url, './batch-writers.ts', { input })
           running.add(child)
           return child
         })

@@ -6,7 +6,7 @@ import {
   uuidV5,
 } from '../../src/index.ts'
 import type { Machine, Simulation } from '../../src/testing/index.ts'
-import { orderEvents } from '../process/process-orders.ts'
+import { orderEvents } from './process-orders.ts'
 import { Sums, takeSeat, worldEvents } from './simulation-domain.ts'
 import type { TrueLog } from './simulation-log.ts'
 import { CALL_TIMEOUT_MS, type Part } from './simulation-programs.ts'

@@ -6,7 +6,7 @@ import {
   type Store,
 } from '../../src/index.ts'
 import type { Machine, Simulation } from '../../src/testing/index.ts'
-import { Fulfilment, orderEvents } from '../process/process-orders.ts'
+import { Fulfilment, orderEvents } from './process-orders.ts'
 import { asyncTally, inlineTally, worldEvents } from './simulation-domain.ts'
 import { Follower, type TrueLog } from './simulation-log.ts'
 

@@ -119,55 +119,67 @@ export async function* findFaults(
   for (const check of [pageFaults, counterFaults]) {
     yield* await attempt(() => access.run(check, options))
   }
-  yield* pages(access, options, 0, (session, _names, after) => {
+  yield* pages(access, options, [0], (session, _names, [after = 0]) => {
     const rows = session.prepare(headPage).all(after, PAGE_SIZE)
     const faults = rows.map(headFault).filter((fault) => fault !== undefined)
-    return { faults, next: rows.at(-1)?.[0] as number | undefined }
+    return { faults, next: placeOf(rows.at(-1), 1) }
   })
-  yield* pages(access, options, [-1, -1] as readonly [number, number], (session, _names, after) => {
+  yield* pages(access, options, [-1, -1], (session, _names, after) => {
     const rows = session.prepare(tagPage).all(...after, PAGE_SIZE)
     const faults = rows.map(tagFault).filter((fault) => fault !== undefined)
-    const last = rows.at(-1)
-    return { faults, next: last && ([last[0], last[1]] as [number, number]) }
+    return { faults, next: placeOf(rows.at(-1), 2) }
   })
-  yield* pages(access, options, 0, (session, names, after) => {
+  yield* pages(access, options, [0], (session, names, [after = 0]) => {
     const { rows } = pageRows(session, session.prepare(eventPage), [after, PAGE_SIZE])
     const faults = rows
       .map((row) => rowFault(session, names, row))
       .filter((fault) => fault !== undefined)
-    return { faults, next: rows.at(-1)?.[0] as number | undefined }
+    return { faults, next: placeOf(rows.at(-1), 1) }
   })
 }
 
-type Page<Place> = (
+/** Where a row stands: the columns that its page is ordered by. */
+type Place = readonly number[]
+
+function placeOf(row: SqlRow | undefined, columnCount: number): Place | undefined {
+  return row?.slice(0, columnCount).map(Number)
+}
+
+function isBeyond(place: Place, other: Place): boolean {
+  const index = place.findIndex((number, column) => number !== other[column])
+  return index >= 0 && (place[index] as number) > (other[index] as number)
+}
+
+type Page = (
   session: Session,
   names: Names,
   after: Place,
 ) => { readonly faults: readonly StorageFault[]; readonly next: Place | undefined }
 
-async function* pages<Place>(
+async function* pages(
   access: ReadAccess,
   options: CallOptions,
   start: Place,
-  page: Page<Place>,
+  page: Page,
 ): AsyncGenerator<StorageFault> {
   let after: Place | undefined = start
   while (after !== undefined) {
     const from: Place = after
     let next: Place | undefined
-    yield* await attempt(async () => {
+    const faults = await attempt(async () => {
       const found = await access.run((session, names) => page(session, names, from), options)
       next = found.next
       return found.faults
     })
+    yield* faults
+    after = next
     // A damaged page may lead in circles.
-    if (next !== undefined && next <= from) {
+    if (after !== undefined && !isBeyond(after, from)) {
       yield {
-        reason: `what comes after row ${from} cannot be reached: the rows lead back to ${next}`,
+        reason: `what comes after row ${from} cannot be reached: the rows lead back to ${after}`,
       }
       return
     }
-    after = next
   }
 }
 

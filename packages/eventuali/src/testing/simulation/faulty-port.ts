@@ -1,20 +1,27 @@
+import type { Clock } from '../../kernel/index.ts'
 import { ConnectionError, OperationTimeoutError, OutcomeUnknownError } from '../../model/index.ts'
 import type { CallOptions, EventStore, ModelReads, StoreTransaction } from '../../ports/index.ts'
 import { wrapTransaction } from '../wrap.ts'
 import type { CallPlan, FaultModel } from './fault-model.ts'
-import type { SimulatedMachine } from './machine.ts'
 
 const lost = () => new ConnectionError('a fault of the simulation')
+
+/** The machine, as its connection sees it. */
+export interface Caller {
+  readonly clock: Clock
+  readonly isGone: boolean
+  note(text: string): void
+  /** Calls back after `ms` of the simulation's time, while the machine lives; gives a way back. */
+  in(ms: number, callback: () => void): () => void
+  /** Calls back when the machine crashes; gives a way back. */
+  onCrash(callback: () => void): () => void
+}
 
 /** What the calls of a machine that is gone give: nothing, ever. */
 const never = <T>(): Promise<T> => new Promise<T>(() => {})
 
 /** One machine's connection to the store that all share. */
-export function faultyPort(
-  inner: EventStore,
-  machine: SimulatedMachine,
-  faults: FaultModel,
-): EventStore {
+export function faultyPort(inner: EventStore, machine: Caller, faults: FaultModel): EventStore {
   const connection = new Connection(machine, faults)
   const read = <T>(
     call: string,
@@ -68,10 +75,10 @@ export function faultyPort(
 }
 
 class Connection {
-  readonly #machine: SimulatedMachine
+  readonly #machine: Caller
   readonly #faults: FaultModel
 
-  constructor(machine: SimulatedMachine, faults: FaultModel) {
+  constructor(machine: Caller, faults: FaultModel) {
     this.#machine = machine
     this.#faults = faults
   }

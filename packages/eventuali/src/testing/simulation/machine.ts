@@ -7,7 +7,7 @@ import {
 } from '../../kernel/index.ts'
 import type { EventStore } from '../../ports/index.ts'
 import type { FaultModel } from './fault-model.ts'
-import { faultyPort } from './faulty-port.ts'
+import { type Caller, faultyPort } from './faulty-port.ts'
 import type { Trace } from './trace.ts'
 import type { Owner, VirtualTime } from './virtual-time.ts'
 
@@ -44,7 +44,7 @@ export interface MachineParts {
 }
 
 /** The machine as the port sees it. */
-export class SimulatedMachine implements Machine, Owner {
+export class SimulatedMachine implements Machine, Owner, Caller {
   readonly name: string
   readonly clock: Clock
   readonly random: Random
