@@ -8,8 +8,9 @@ import type * as Library from 'eventuali'
  */
 const [, , root = '', url = '', countText = '0'] = process.argv
 const entry = join(root, 'packages/eventuali/dist/index.js')
-const library: typeof Library = await import(pathToFileURL(entry).href)
-const { defineEvents, openStore, type } = library
+const { defineEvents, openStore, type } = (await import(
+  pathToFileURL(entry).href
+)) as typeof Library
 
 const events = defineEvents({
   OrderPlaced: type<{ readonly sku: string; readonly count: number; readonly cents: number }>(),
