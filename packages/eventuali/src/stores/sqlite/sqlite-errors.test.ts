@@ -38,9 +38,11 @@ describe('an error of SQLite', () => {
     expect(codeOf(storageError('a read', raised({}), full))).toBe('STORAGE_FAILED')
   })
 
-  it('at a commit leaves open what was stored only when input or output has failed', () => {
+  it('at a commit leaves open what was stored only when the log may hold all of it', () => {
     expect(codeOf(commitError(raised({ errcode: 10 }), roomy))).toBe('OUTCOME_UNKNOWN')
-    expect(codeOf(commitError(raised({ errcode: 10 }), full))).toBe('STORAGE_FULL')
+    expect(codeOf(commitError(raised({ errcode: 10 }), full))).toBe('OUTCOME_UNKNOWN')
+    expect(codeOf(commitError(raised({ errcode: 778 }), roomy))).toBe('STORAGE_FAILED')
+    expect(codeOf(commitError(raised({ code: 'SQLITE_IOERR_WRITE' }), full))).toBe('STORAGE_FULL')
     expect(codeOf(commitError(raised({ errcode: 5 }), roomy))).toBe('STORAGE_BUSY')
     expect(codeOf(commitError(raised({}), roomy))).toBe('STORAGE_FAILED')
   })
