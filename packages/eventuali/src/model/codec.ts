@@ -97,6 +97,10 @@ export function encodeEvent(
     metadata = jsonTextOf(event.metadata, 'metadata')
     break
   }
+  // One without keys may be a Map or a Date, which would be lost without a word.
+  if (metadata === '' && Object.getPrototypeOf(event.metadata) !== Object.prototype) {
+    jsonTextOf(event.metadata, 'metadata')
+  }
   if (metadata === '{}') metadata = ''
   const tagsText = event.tags.length === 0 ? '' : JSON.stringify(event.tags)
   const bytes = utf8Bytes(data) + utf8Bytes(metadata) + utf8Bytes(tagsText)
