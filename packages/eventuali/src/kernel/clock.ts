@@ -14,6 +14,9 @@ export interface Clock {
   timer(ms: number, callback: () => void, options?: { readonly background?: boolean }): () => void
 }
 
+/** What the platform's timers can be set to; beyond it they go off at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
 /**
  * The clock of the machine: what a store uses when none is handed in.
  *
@@ -28,7 +31,7 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   timer: (ms, callback, options) => {
-    const handle = setTimeout(callback, ms)
+    const handle = setTimeout(callback, Math.min(ms, TIMER_MS_MAX))
     if (options?.background === true) handle.unref()
     return () => clearTimeout(handle)
   },
