@@ -151,7 +151,10 @@ function partitionClaims(number: number, row: StoredRecord | undefined): Omit<Cl
 function earlierClaims(record: StoredRecord): Claims['claims'] {
   const { earlier } = looseValue(record)
   if (!Array.isArray(earlier)) return []
-  return earlier.flatMap(({ positions = [] }: { readonly positions?: readonly unknown[] }) =>
-    positions.map((position) => ({ what: 'a checkpoint of its earlier partitions', position })),
-  )
+  return earlier.flatMap((value: unknown) => {
+    const { positions } = looseValue({ value })
+    // What is no list of positions is told of as one that is none.
+    const all: readonly unknown[] = Array.isArray(positions) ? positions : [positions]
+    return all.map((position) => ({ what: 'a checkpoint of its earlier partitions', position }))
+  })
 }

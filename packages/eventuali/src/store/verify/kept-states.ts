@@ -45,12 +45,13 @@ export async function verifySnapshots(
   let kept = 0
   for await (const page of recordsOf(context, SNAPSHOT)) {
     for (let at = 0; at < page.length; at += AT_ONCE) {
-      await Promise.all(
-        page.slice(at, at + AT_ONCE).map(async (record) => {
-          const entry = await verifyPlace(context, record)
-          if (entry !== undefined) draw(samples, record.key, entry, sampling)
-        }),
-      )
+      const records = page.slice(at, at + AT_ONCE)
+      const entries = await Promise.all(records.map((record) => verifyPlace(context, record)))
+      // In the order of the records, not of the replies: the seed alone decides.
+      for (const [index, { key }] of records.entries()) {
+        const entry = entries[index]
+        if (entry !== undefined) draw(samples, key, entry, sampling)
+      }
     }
     kept += page.length
     context.step({ check: 'snapshots', done: kept, total: undefined })

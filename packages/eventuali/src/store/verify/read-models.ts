@@ -8,6 +8,7 @@ import {
   refold,
 } from '../../projections/index.ts'
 import type { VerifiedProjection, VerifyContext, VerifySources } from './report.ts'
+import { isBroken } from './storage.ts'
 
 const PATHS_SHOWN_MAX = 3
 
@@ -25,8 +26,9 @@ export async function verifyReadModels(
       const done = told(context, name, found, await hasRemoved(context))
       if (done !== undefined) verified.push(done)
     } catch (error) {
-      if (isEventualiError(error, 'EVENT_CORRUPT')) {
-        const reason = `it cannot be folded again: ${error.message}`
+      // An event, or a row of the read model itself: the rest of the report is worth having.
+      if (isBroken(error)) {
+        const reason = `it cannot be compared with its events: ${error.message}`
         context.findings.add({ kind: 'read-model', projection: name, reason })
         continue
       }

@@ -28,12 +28,8 @@ export interface RecordRule {
 type Loose = Readonly<Record<string, unknown>>
 
 /** What a record holds, as far as it is an object. */
-export function looseValue({ value }: Pick<StoredRecord, 'value'>): Loose {
+export function looseValue({ value }: { readonly value?: unknown }): Loose {
   return typeof value === 'object' && value !== null ? (value as Loose) : {}
-}
-
-function entriesOf(value: unknown): readonly [string, Loose][] {
-  return typeof value === 'object' && value !== null ? Object.entries(value) : []
 }
 
 const its = (position: unknown): readonly Claim[] => [{ what: 'its position', position }]
@@ -45,10 +41,10 @@ export function projectionOf(subscription: string): string | undefined {
 
 function projectionClaims(record: StoredRecord): Claims {
   const { generations, live, previous, effectsFrom } = looseValue(record)
-  const all = entriesOf(generations)
-  const claims: Claim[] = all.map(([number, { position }]) => ({
+  const all = Object.entries(looseValue({ value: generations }))
+  const claims: Claim[] = all.map(([number, value]) => ({
     what: `the position of generation ${number}`,
-    position,
+    position: looseValue({ value }).position,
   }))
   if (effectsFrom !== null) claims.push({ what: 'where its effects begin', position: effectsFrom })
   const isThere = (number: unknown) => all.some(([key]) => key === String(number))

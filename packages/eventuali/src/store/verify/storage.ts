@@ -26,6 +26,12 @@ export async function verifyStorage({
   return faulty
 }
 
+/** Whether a read failed because of what is stored, and not of the way to it. */
+export function isBroken(error: unknown): error is Error {
+  const codes = ['STORAGE_FAILED', 'EVENT_CORRUPT']
+  return error instanceof SyntaxError || codes.some((code) => isEventualiError(error, code))
+}
+
 /** A part of the store that cannot be read at all is a problem like others, not the end. */
 export async function guarded<T>(
   { findings }: VerifyContext,
@@ -36,10 +42,8 @@ export async function guarded<T>(
   try {
     return await work()
   } catch (error) {
-    const broken = ['STORAGE_FAILED', 'EVENT_CORRUPT']
-    const isBroken = broken.some((code) => isEventualiError(error, code))
-    if (!isBroken && !(error instanceof SyntaxError)) throw error
-    findings.add({ kind: 'storage', reason: `${what} cannot be read: ${(error as Error).message}` })
+    if (!isBroken(error)) throw error
+    findings.add({ kind: 'storage', reason: `${what} cannot be read: ${error.message}` })
     return fallback
   }
 }
