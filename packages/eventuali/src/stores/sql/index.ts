@@ -17,4 +17,4 @@ export {
   groupLimitsDefault,
   type Sized,
 } from './group-commit.ts'
-export { tagHash } from './tag-hash.ts'
+export { hasTagOf, tagHash } from './tag-hash.ts'

@@ -16,3 +16,13 @@ export function tagHash(tag: string): number {
   }
   return value
 }
+
+/** Whether an event with these tags, as its row has them, belongs under a key of the index. */
+export function hasTagOf(tagsText: string, hash: number): boolean {
+  try {
+    return (JSON.parse(tagsText) as string[]).some((tag) => tagHash(tag) === hash)
+  } catch {
+    // The event's own check says that its tags cannot be read.
+    return true
+  }
+}

@@ -1,6 +1,6 @@
 import { codecOf, rowIsIntact } from '../../model/index.ts'
 import type { CallOptions, StorageFault } from '../../ports/index.ts'
-import { tagHash } from '../sql/index.ts'
+import { hasTagOf, tagHash } from '../sql/index.ts'
 import type { SqlRow } from './driver.ts'
 import type { Names } from './names.ts'
 import type { ReadAccess } from './reads.ts'
@@ -98,17 +98,8 @@ function tagFault([hash, at, type, eventType, tags]: SqlRow): StorageFault | und
     return { kind: 'index', position, reason }
   }
   // A wrong type is told of where the event itself is looked at.
-  if (type !== eventType || hasTagOf(tags, hash)) return undefined
+  if (type !== eventType || hasTagOf(String(tags ?? '[]'), Number(hash))) return undefined
   return { kind: 'index', position, reason: 'the index of tags names a tag that it does not have' }
-}
-
-function hasTagOf(tags: SqlRow[number] | undefined, hash: SqlRow[number] | undefined): boolean {
-  try {
-    return (JSON.parse(String(tags ?? '[]')) as string[]).some((tag) => tagHash(tag) === hash)
-  } catch {
-    // The event's own check says that its tags cannot be read.
-    return true
-  }
 }
 
 /** All faults below the events, page by page, in bounded memory. */
