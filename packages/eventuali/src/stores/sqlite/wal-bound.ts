@@ -21,7 +21,7 @@ export function walBytes(file: string): number {
 export class WalBound {
   readonly #file: string
   readonly #clock: Clock
-  /** Commits until the next look: as many as surely fit below the bound. */
+  /** Own commits until the next look: as many as fit below the bound; others look on their own. */
   #commitsLeft = 0
   #retryMs = RETRY_FIRST_MS
   #retryAtMs = Number.NEGATIVE_INFINITY

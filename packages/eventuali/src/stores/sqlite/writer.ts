@@ -145,7 +145,8 @@ export class Writer {
     // acknowledge a later commit whose log has a hole. One that cannot write may be able to when it
     // is opened again: where opening for writing fails, SQLite opens for reading, without a word.
     const kind = failureKind(error)
-    if (kind === 'io' || kind === 'damaged' || kind === 'read-only') this.#discard(error)
+    const mayBeCured = kind === 'read-only' && this.#parts.reopen !== undefined
+    if (kind === 'io' || kind === 'damaged' || mayBeCured) this.#discard(error)
   }
 
   #discard(reason: unknown): void {
