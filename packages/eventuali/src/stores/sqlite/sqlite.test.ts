@@ -78,6 +78,15 @@ test('a handed-in connection with other defaults is set to FULL as well', async 
   expect(await store.settings()).toMatchObject({ journal_mode: 'wal', synchronous: 'FULL' })
 })
 
+test('a handed-in connection that could not write for a while is used again', async () => {
+  const connection = foreign(freshFile())
+  const store = await opened({ connection })
+  connection.exec('PRAGMA query_only = ON')
+  await expect(store.append(one('s'))).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+  connection.exec('PRAGMA query_only = OFF')
+  expect(await store.append(one('s'))).toMatchObject({ ok: true })
+})
+
 test('durability that does not hold after the first write is an error', async () => {
   const connection = foreign(freshFile())
   const store = await opened({ connection })
