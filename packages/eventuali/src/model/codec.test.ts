@@ -9,7 +9,7 @@ function encoded(metadata: unknown): string {
 }
 
 it('metadata that JSON would turn into nothing is refused, and not left out', () => {
-  for (const metadata of [new Map([['tenant', 'a']]), new Date(0), new Set([1])]) {
+  for (const metadata of [new Map([['tenant', 'a']]), new Date(0), new Set([1]), undefined]) {
     expect(() => encoded(metadata)).toThrow(expect.objectContaining({ code: 'DATA_NOT_JSON' }))
   }
 })

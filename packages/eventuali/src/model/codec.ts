@@ -98,7 +98,7 @@ export function encodeEvent(
     break
   }
   // One without keys may be a Map or a Date, which would be lost without a word.
-  if (metadata === '' && Object.getPrototypeOf(event.metadata) !== Object.prototype) {
+  if (metadata === '' && event.metadata?.constructor !== Object) {
     jsonTextOf(event.metadata, 'metadata')
   }
   if (metadata === '{}') metadata = ''
