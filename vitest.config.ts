@@ -13,6 +13,7 @@ const alias = [
 
 // A soak does many times as much as a run in a pull request.
 const scale = Math.max(1, Number(process.env.EVENTUALI_SCALE ?? 1))
+const programs = 'packages/eventuali/test/harness/build-programs.ts'
 const exclude = ['**/node_modules/**', '**/dist/**', '**/.tmp/**']
 
 export default defineConfig({
@@ -43,6 +44,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'lanes',
+          globalSetup: programs,
           include: ['packages/*/test/lanes/**/*.test.ts'],
           exclude,
           testTimeout: 600_000 * scale,
@@ -65,6 +67,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'process',
+          globalSetup: programs,
           include: ['packages/*/test/process/**/*.test.ts'],
           exclude,
           // These measure delays and kill processes; a neighbour would disturb the measurement.
