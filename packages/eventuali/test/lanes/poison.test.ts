@@ -22,6 +22,8 @@ const APPEND_COUNT = 100
 const LETTER_PAGE = 500
 const LOOK_MS = 50
 const REST_MS_MAX = 120_000
+/** Where something is wrong already, what follows may never come. */
+const WRONG_MS_MAX = 5000
 
 /** How a subscription handles events, and what becomes of those that it cannot cope with. */
 interface Mode {
@@ -215,7 +217,7 @@ class PoisonRun {
   }
 
   async #until(holds: () => Promise<boolean>, what: string): Promise<void> {
-    const end = performance.now() + REST_MS_MAX
+    const end = performance.now() + (this.#wrong.length > 0 ? WRONG_MS_MAX : REST_MS_MAX)
     while (!(await holds())) {
       if (performance.now() > end) {
         this.#wrong.push(`not in time: ${what}`)
