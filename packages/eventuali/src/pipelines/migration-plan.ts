@@ -109,7 +109,12 @@ function described({ filter, rename, redact, events, revision = 1, ...rest }: Mi
   const types = events && eventRegistry(...events).types()
   const functions = { stream: rest.stream !== undefined, transform: rest.transform !== undefined }
   const { streams } = filter ?? {}
-  return JSON.parse(JSON.stringify({ streams, rename, redact, types, revision, functions }))
+  try {
+    return JSON.parse(JSON.stringify({ streams, rename, redact, types, revision, functions }))
+  } catch (error) {
+    const { message } = error as Error
+    throw new InvalidArgumentError('plan', `has a part that JSON does not carry: ${message}`)
+  }
 }
 
 /** Copies of the data without what is under a path; lists are gone through. */

@@ -113,6 +113,9 @@ export async function projectLive<C extends CollectionDefinitions, S>(
   events: LiveEvents = [],
 ): Promise<LiveProjection<C>> {
   const projection = definition as unknown as AnyProjection
+  if (typeof projection?.tables !== 'object' || typeof projection.collections !== 'object') {
+    throw new InvalidArgumentError('projection', 'is not what defineProjection gave')
+  }
   if (Object.keys(projection.tables).length > 0) {
     throw new CapabilityError('live', 'sql', 'a projection with SQL tables needs a database')
   }

@@ -15,7 +15,8 @@ export function assertCall(options: BoundedCall): void {
     throw new InvalidArgumentError('options', 'must be an object')
   }
   const { signal } = options
-  if (signal === undefined || typeof signal?.throwIfAborted === 'function') return
+  if (signal === undefined) return
+  if (typeof signal?.throwIfAborted === 'function' && typeof signal.aborted === 'boolean') return
   throw new InvalidArgumentError('signal', 'must be an AbortSignal')
 }
 

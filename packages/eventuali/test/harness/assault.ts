@@ -83,6 +83,8 @@ export function guardPrototypes(): (closely: boolean) => string | undefined {
  */
 function isTyped(error: unknown): boolean {
   if (error instanceof JunkError) return true
+  // A class that was handed in as a handler: what a handler throws is the caller's own.
+  if (error instanceof TypeError && /^Class constructors? /.test(error.message)) return true
   if (isEventualiError(error, 'STORAGE_FAILED')) return false
   return isEventualiError(error) && /^[A-Z][A-Z_]+$/.test(error.code)
 }

@@ -62,7 +62,9 @@ function commandLine(junk: Junk, files: readonly string[]): string[] {
   for (let n = 0; n < positionals; n++) words.push(argument())
   for (let n = junk.below(4); n > 0; n--) {
     const name =
-      junk.below(10) === 0 ? inside(`--${junk.text()}`) : junk.pick(options[command] ?? ['-x'])
+      junk.below(10) === 0
+        ? inside(`--${junk.text()}`)
+        : junk.pick(Object.hasOwn(options, command) ? (options[command] ?? []) : ['-x'])
     // A rate of one event a second is kept to, as it should be.
     if (name === '--rate') continue
     words.push(name)

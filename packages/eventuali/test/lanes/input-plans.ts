@@ -46,7 +46,7 @@ const filterKeys = ['types', 'categories', 'tags', 'includeArchived', 'streams']
 
 async function replayWith(store: Store, junk: Junk): Promise<undefined> {
   const kind = junk.below(3)
-  const given =
+  const given: Record<string, unknown> =
     kind === 0
       ? options(junk, replayKeys)
       : kind === 1
@@ -71,14 +71,17 @@ const planKeys = ['filter', 'events', 'rename', 'redact', 'stream', 'transform',
 async function migrateWith(store: Store, junk: Junk): Promise<undefined> {
   await using target = await openStore('memory:')
   const kind = junk.below(5)
-  const given =
+  const given: Record<string, unknown> =
     kind === 0
-      ? { transform: () => answered(junk.value()) }
+      ? { transform: () => junk.value() }
       : kind === 1
         ? { stream: () => junk.value() }
         : kind === 2
           ? { filter: options(junk, filterKeys) }
           : options(junk, planKeys)
+  for (const [key, call] of Object.entries(given)) {
+    if (typeof call === 'function') given[key] = (event: unknown) => answered(call(event))
+  }
   await briefly((signal) => migrateEvents(store, any({ into: target, ...given, signal })))
   return undefined
 }

@@ -98,30 +98,35 @@ async function wrongIn(writer: Store, orders: number, lines: readonly string[]):
   return wrong
 }
 
-describe.each(sharedPlaces())('processes on $adapter whose worker is killed', (place) => {
-  beforeAll(() => place.start())
-  afterAll(() => place.stop())
+describe.concurrent.each(sharedPlaces())(
+  'processes on $adapter whose worker is killed',
+  (place) => {
+    beforeAll(() => place.start())
+    afterAll(() => place.stop())
 
-  test.skipIf(place.skip)(
-    'have each effect once',
-    async () => {
-      await campaign(`process kills, ${place.adapter}`, async (run) => {
-        const result = await killRounds(run, place, run.scaled(66), failpoints)
-        const { kills, hit, orders, deliveries } = result
-        run.note(`${kills} kills at ${hit.size} points, ${orders} orders, ${deliveries} deliveries`)
-        expect(result.wrong).toEqual([])
-        expect(kills).toBeGreaterThanOrEqual(run.scaled(60))
-        expect(deliveries).toBeGreaterThan(orders)
+    test.skipIf(place.skip)(
+      'have each effect once',
+      async () => {
+        await campaign(`process kills, ${place.adapter}`, async (run) => {
+          const result = await killRounds(run, place, run.scaled(66), failpoints)
+          const { kills, hit, orders, deliveries } = result
+          run.note(
+            `${kills} kills at ${hit.size} points, ${orders} orders, ${deliveries} deliveries`,
+          )
+          expect(result.wrong).toEqual([])
+          expect(kills).toBeGreaterThanOrEqual(run.scaled(60))
+          expect(deliveries).toBeGreaterThan(orders)
+        })
+      },
+      3_600_000,
+    )
+
+    test.skipIf(place.skip)('are seen when what they emit has no id of its own', async () => {
+      await campaign(`process kills, planted: no ids, ${place.adapter}`, async (run) => {
+        const points: Failpoint[] = [{ call: 'append', when: 'after' }]
+        const { wrong } = await killRounds(run, place, 8, points, 'no-ids')
+        expect(wrong.join()).toMatch(/[2-9] times (Charged|Shipped|Reminded)/)
       })
-    },
-    3_600_000,
-  )
-
-  test.skipIf(place.skip)('are seen when what they emit has no id of its own', async () => {
-    await campaign(`process kills, planted: no ids, ${place.adapter}`, async (run) => {
-      const points: Failpoint[] = [{ call: 'append', when: 'after' }]
-      const { wrong } = await killRounds(run, place, 8, points, 'no-ids')
-      expect(wrong.join()).toMatch(/[2-9] times (Charged|Shipped|Reminded)/)
     })
-  })
-})
+  },
+)

@@ -103,7 +103,7 @@ async function wrongIn(url: string, writer: Store): Promise<string[]> {
   return wrong
 }
 
-describe.each(sharedPlaces())('a projection on $adapter that is killed', (place) => {
+describe.concurrent.each(sharedPlaces())('a projection on $adapter that is killed', (place) => {
   beforeAll(() => place.start())
   afterAll(() => place.stop())
 
