@@ -11,6 +11,8 @@ export interface VitestRun {
   /** Only these test files. */
   readonly files?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Test files at a time; as many as the configuration says when left out. */
+  readonly workers?: number
 }
 
 /** Projects of vitest.config.ts, run on the Node at `node`. */
@@ -19,15 +21,16 @@ export async function vitestSuite(
   projects: readonly string[],
   node: string,
   timeoutMs: number,
-  { files = [], env }: VitestRun = {},
+  { files = [], env, workers }: VitestRun = {},
 ): Promise<Tally> {
   const file = resolve('.tmp', `tally-${suite.replaceAll('/', '-')}.json`)
   rmSync(file, { force: true })
   const chosen = projects.flatMap((project) => ['--project', project])
   const reporters = ['--reporter=default', '--reporter=./tools/tally-reporter.ts']
+  const limits = workers === undefined ? [] : [`--maxWorkers=${workers}`]
   const { exitCode, seconds } = await run(
     node,
-    ['node_modules/vitest/vitest.mjs', 'run', ...files, ...chosen, ...reporters],
+    ['node_modules/vitest/vitest.mjs', 'run', ...files, ...chosen, ...reporters, ...limits],
     { timeoutMs, env: { EVENTUALI_TALLY: file, ...env }, show: true },
   )
   if (!existsSync(file)) {

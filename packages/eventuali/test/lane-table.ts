@@ -161,7 +161,7 @@ export const laneTable: readonly Lane[] = [
     quick: true,
   },
   {
-    file: 'process/slow-consumer',
+    file: 'lanes/slow-consumer',
     rows: ['R15'],
     does: 'consumers that handle a batch in 250 ms over a backlog of 203,160 events, 150 MiB of it large ones, and a producer at full speed: what they hold and their resident memory grow by 64 MiB at most; ephemeral, durable, group and loop, SQLite and Postgres',
     budgetSeconds: 85,
@@ -176,7 +176,7 @@ export const laneTable: readonly Lane[] = [
     quick: true,
   },
   {
-    file: 'process/small-memory',
+    file: 'lanes/small-memory',
     rows: ['R17'],
     does: 'the January log with 128 MiB for the heap',
     budgetSeconds: 20,
@@ -328,7 +328,7 @@ export const laneTable: readonly Lane[] = [
     soakScale: 20,
   },
   {
-    file: 'process/sqlite-many-processes',
+    file: 'lanes/sqlite-many-processes',
     rows: ['R23'],
     does: '16 writers in 4 processes on one file for 60 s, beside a scan of 60 s and foreign read transactions; the log beside it stays below 64 MiB',
     budgetSeconds: 75,

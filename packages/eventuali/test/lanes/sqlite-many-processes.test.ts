@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openStore } from '../../src/index.ts'
 import { campaign } from '../harness/campaign.ts'
-import { fourProcesses, longest, problems } from './four-processes.ts'
+import { fourProcesses, longest, problems } from '../process/four-processes.ts'
 
 const MiB = 2 ** 20
 const walBytesMax = 64 * MiB
