@@ -11,7 +11,7 @@ const minute = 60_000
 const page = 'docs/reliability.md'
 const recorded = 'docs/data/lanes.json'
 /** Most of them wait for a disk or a timer most of the time. */
-const laneWorkers = 3
+export const laneWorkers = 3
 const usage = `usage: npm run lanes -- [ROW ...] [--slow] [--write-docs]
        npm run soak -- [ROW ...]
 

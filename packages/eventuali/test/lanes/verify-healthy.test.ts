@@ -46,7 +46,7 @@ test(
     if (place === undefined) throw new Error('no place for a file')
     try {
       await campaign(`R5 planted: verify keeps what it reads, ${place.adapter}`, async (run) => {
-        const eventCount = 200_000
+        const eventCount = 150_000
         const kept = verified({ url: await place.url(), eventCount, keeps: true })
         await expect(kept).rejects.toThrow(/ended with|heap/)
         run.note(`${eventCount} events are too many for it`)
