@@ -1,11 +1,19 @@
 import { expect, it } from 'vitest'
 import { sleep, systemClock } from '../../kernel/index.ts'
+import { defineAggregate, defineEvents, type } from '../../model/index.ts'
 import type { EventStore } from '../../ports/index.ts'
-import { added, memory, program, Sums, warm } from '../../snapshots/programs.test-support.ts'
 import { wrapStore } from '../../testing/index.ts'
 import { openStore } from '../open.ts'
 
 const STREAM_COUNT = 12
+
+const events = defineEvents({ Added: type<{ n: number }>() })
+const Sums = defineAggregate('sums', {
+  events,
+  initial: () => ({ sum: 0 }),
+  evolve: { Added: ({ sum }, { data }) => ({ sum: sum + data.n }) },
+  commands: {},
+})
 
 /** The kept states that a verification folds again while heads come with these delays. */
 async function drawn(port: EventStore, delayMs: (stream: string) => number): Promise<string[]> {
@@ -30,11 +38,11 @@ async function drawn(port: EventStore, delayMs: (stream: string) => number): Pro
 }
 
 it('the seed draws the same kept states, whichever reply comes first', async () => {
-  const port = await memory()
-  const store = await program(port)
+  const store = await openStore('memory:', { snapshots: {} })
+  const { port } = store
   for (let n = 10; n < 10 + STREAM_COUNT; n++) {
-    await store.append(`sums-${n}`, [added(1), added(2)])
-    await warm(store, Sums, `${n}`)
+    await store.append(`sums-${n}`, [events.Added({ n: 1 }), events.Added({ n: 2 })])
+    await store.snapshots.take(Sums, `${n}`)
   }
   const number = (stream: string) => Number(stream.slice(-1))
   const forward = await drawn(port, number)
