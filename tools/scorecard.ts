@@ -84,14 +84,15 @@ export const scorecard: readonly Row[] = [
   },
   {
     id: 'R4',
-    what: 'the nth system call fails',
+    what: 'the nth system call fails (SQLite)',
     holds:
       'nothing acknowledged is lost, no promise hangs, no acknowledgement after a failed fsync',
   },
   {
     id: 'R5',
     what: 'corruption: flipped bits, cut files',
-    holds: 'no event is silently wrong; read or verify names the position; no crash',
+    holds:
+      'no data or metadata of an event is silently wrong (recordedAt has no checksum: changes of it are counted); read or verify names the position; no crash',
   },
   {
     id: 'R6',
