@@ -212,6 +212,13 @@ function assertTexts(argument: string, value: unknown): void {
   refuse(argument, 'must be an array of strings')
 }
 
+function assertInto(into: object): void {
+  assertObject('into', into)
+  if (!('projection' in into)) return
+  const { kind } = (into.projection ?? {}) as { readonly kind?: unknown }
+  if (kind !== 'projection') refuse('into.projection', 'must be what defineProjection returns')
+}
+
 /** Checks the options of a replay. Throws InvalidArgumentError, InvalidNameError. */
 export function assertReplayOptions(options: ReplayOptions): void {
   assertObject('options', options)
@@ -228,7 +235,7 @@ export function assertReplayOptions(options: ReplayOptions): void {
       'must be a handler, { batch }, { store } or { projection }; only a dry run goes without',
     )
   }
-  if (into !== undefined && typeof into !== 'function') assertObject('into', into)
+  if (into !== undefined && typeof into !== 'function') assertInto(into)
   const isRate = typeof ratePerSecond === 'number' && ratePerSecond > 0
   if (ratePerSecond !== undefined && !(isRate && ratePerSecond <= RATE_LIMIT)) {
     refuse('ratePerSecond', `must be a number above 0, at most ${RATE_LIMIT}`)

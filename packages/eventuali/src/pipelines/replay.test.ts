@@ -298,6 +298,8 @@ it('says which option is wrong', async () => {
     { into, filter: { types: 'Placed' as unknown as string[] } },
     { into: { batch: () => {}, maxBatch: 0 } },
     { into: { store } },
+    { into: { projection: null as never } },
+    { into: { projection: {} as never } },
   ]
   for (const options of wrong) {
     await expect(replay(store, options), JSON.stringify(options)).rejects.toThrow(

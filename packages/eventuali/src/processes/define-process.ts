@@ -144,9 +144,13 @@ function registryOfSources(sources: ProcessEvents): EventRegistry {
   return eventRegistry(...all)
 }
 
-/** The name of an aggregate or of a class. */
+/** The name of an aggregate or of a class. Throws DefinitionError for what is neither. */
 export function targetName(target: CommandTarget): string {
-  return 'aggregateName' in target ? target.aggregateName : target.name
+  const given: unknown = target
+  if (typeof given === 'function' && 'aggregateName' in given) return String(given.aggregateName)
+  const { kind, name } = (given ?? {}) as { readonly kind?: unknown; readonly name?: unknown }
+  if (kind === 'aggregate' && typeof name === 'string') return name
+  throw new DefinitionError('aggregates are what defineAggregate returns, or classes of Aggregate')
 }
 
 function checkedDeadlines(name: string, schemas: DeadlineSchemas, handlers: object): void {

@@ -128,10 +128,6 @@ function assertDefinitions(options: UntypedStoreOptions): void {
     if ((one as { readonly kind?: unknown } | null | undefined)?.kind === 'projection') continue
     throw new DefinitionError('projections take what defineProjection returns')
   }
-  for (const one of (options.scheduleTargets ?? []) as readonly unknown[]) {
-    if (typeof one === 'function' || (typeof one === 'object' && one !== null)) continue
-    throw new DefinitionError('scheduleTargets take aggregates')
-  }
 }
 
 /** Throws StoreUrlError for what is neither a url nor a store. */
