@@ -115,7 +115,8 @@ describe.concurrent.each(sharedPlaces())(
           )
           expect(result.wrong).toEqual([])
           expect(kills).toBeGreaterThanOrEqual(run.scaled(30))
-          expect(deliveries).toBeGreaterThan(orders)
+          // How many are delivered again is a matter of chance; that each is, is none.
+          expect(deliveries).toBeGreaterThanOrEqual(orders)
         })
       },
       3_600_000,

@@ -46,7 +46,10 @@ export class Follower {
     const list = this.#lists.get(this.#keyOf(event))
     const { position, stream, version } = event
     const what = `${this.#name} saw position ${position} (${stream} ${version})`
-    if (list === undefined) return this.#world.check(false, `${what}, which is not for it`)
+    this.#world.check(this.#isFor(event), `${what}, which is not for it`)
+    // Removed before the log was read, while it was on its way here.
+    if (list === undefined && isTemporary(event)) return
+    if (list === undefined) return this.#world.check(false, `${what}, which the log never had`)
     for (; list.next < list.events.length; list.next++) {
       const next = list.events[list.next] as RecordedEvent
       if (next.position > position) return
