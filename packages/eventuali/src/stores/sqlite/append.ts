@@ -1,7 +1,6 @@
 import type { Deadline } from '../../kernel/index.ts'
 import {
   type BodyEncoder,
-  codecOf,
   decodeRow,
   type EncodedEvent,
   type ExpectedVersion,
@@ -18,11 +17,12 @@ import type {
   AppendRequest,
 } from '../../ports/index.ts'
 import { type Sized, tagHash } from '../sql/index.ts'
+import { EventRows, type NumberedEvent } from './event-rows.ts'
 import type { Head, HeadCache } from './heads.ts'
 import { Names } from './names.ts'
 import { conditionEvents, rowByGivenId } from './reads.ts'
-import { flagIdGiven, flagLarge, largeEventBytes, stateOf, stateValue, storedRow } from './rows.ts'
-import { insertBody, type Session } from './session.ts'
+import { stateOf, stateValue, storedRow } from './rows.ts'
+import type { Session } from './session.ts'
 
 const CONDITION_EVENT_COUNT_MAX = 100
 /** The last position, and the last version: the one after it is still exact. */
@@ -35,15 +35,6 @@ type Refusal = Extract<AppendOutcome, { ok: false }>
 interface PreparedEntry {
   readonly entry: AppendEntry
   readonly events: readonly EncodedEvent[]
-}
-
-/** An event that has its version, but waits for those before it in the log. */
-interface Placed {
-  /** The stream's. */
-  readonly id: number
-  readonly version: number
-  readonly event: EncodedEvent
-  readonly tenant: string | null
 }
 
 /** A request whose events are text already. */
@@ -257,11 +248,8 @@ export class AppendUnit {
   }
 
   /** Throws NumbersExhaustedError before anything of the request is stored. */
-  #assertNumbersLeft(entries: PreparedRequest['entries']): void {
-    const left = NUMBER_MAX - this.#lastPosition
-    if (entries.reduce((sum, { events }) => sum + events.length, 0) > left) {
-      throw new NumbersExhaustedError('log')
-    }
+  #assertNumbersLeft(entries: PreparedRequest['entries'], eventCount: number): void {
+    if (eventCount > NUMBER_MAX - this.#lastPosition) throw new NumbersExhaustedError('log')
     for (const { entry, events } of entries) {
       const { version } = this.#head(entry.stream)
       if (events.length <= NUMBER_MAX - version) continue
@@ -269,13 +257,14 @@ export class AppendUnit {
     }
   }
 
-  #store({ entries }: PreparedRequest): AppendOutcome {
-    this.#assertNumbersLeft(entries)
+  #store({ entries, eventCount }: PreparedRequest): AppendOutcome {
+    this.#assertNumbersLeft(entries, eventCount)
     this.#stored = true
     const base = this.#lastPosition + 1
     const order = entries.length > 1 ? logOrder(entries) : undefined
-    // Rows go in by position, which is what the table is sorted by.
-    const placed: Placed[] = []
+    const rows = new EventRows(this.#session, this.#recordedAt, eventCount)
+    // Those that have their numbers, but wait for others before them in the log.
+    const placed: NumberedEvent[] = []
     const appended: AppendedEntry[] = []
     let index = 0
     for (const { entry, events } of entries) {
@@ -286,22 +275,25 @@ export class AppendUnit {
       const positions: number[] = []
       for (let number = 0; number < events.length; number++) {
         const event = events[number] as EncodedEvent
-        const tenant = tenantOf(entry, number)
-        if (order === undefined) {
-          positions.push(base + index)
-          this.#insert(base + index, id, firstVersion + number, event, tenant)
-        } else {
-          const place = order[index] as number
-          positions.push(base + place)
-          placed[place] = { id, version: firstVersion + number, event, tenant }
+        const place = order === undefined ? index : (order[index] as number)
+        const position = base + place
+        positions.push(position)
+        const row = {
+          position,
+          streamId: id,
+          version: firstVersion + number,
+          typeId: this.#typeId(event.type),
+          tenant: tenantOf(entry, number),
+          event,
         }
+        if (order === undefined) rows.insert(row)
+        else placed[place] = row
         index++
       }
       appended.push({ stream, version, positions, recordedAt: this.#recordedAt })
     }
-    placed.forEach(({ id, version, event, tenant }, place) => {
-      this.#insert(base + place, id, version, event, tenant)
-    })
+    for (const row of placed) rows.insert(row)
+    rows.end()
     this.#lastPosition += index
     return { ok: true, entries: appended }
   }
@@ -354,60 +346,6 @@ export class AppendUnit {
       sql.deleteBelow.run(head.id, before)
     }
     head.firstVersion = Math.max(head.firstVersion, before)
-  }
-
-  #insert(
-    position: number,
-    streamId: number,
-    version: number,
-    event: EncodedEvent,
-    tenant: string | null,
-  ): void {
-    const { sql } = this.#session
-    const typeId = this.#typeId(event.type)
-    const flags =
-      (event.idGiven ? flagIdGiven : 0) + (event.bytes >= largeEventBytes ? flagLarge : 0)
-    const tags = event.tagsText === '' ? null : event.tagsText
-    const metadata = event.metadata === '' ? null : event.metadata
-    if (event.body !== undefined) {
-      this.#session
-        .prepare(insertBody)
-        .run(
-          position,
-          streamId,
-          version,
-          typeId,
-          event.id,
-          event.time,
-          this.#recordedAt,
-          event.schemaVersion,
-          codecOf(event.body),
-          flags,
-          event.checksum,
-          tenant,
-          tags,
-          metadata,
-          event.body,
-        )
-    } else {
-      sql.insertEvent.run(
-        position,
-        streamId,
-        version,
-        typeId,
-        event.id,
-        event.time,
-        this.#recordedAt,
-        event.schemaVersion,
-        flags,
-        event.checksum,
-        tenant,
-        tags,
-        metadata,
-        event.data,
-      )
-    }
-    for (const tag of event.tags) sql.insertTag.run(tagHash(tag), position, typeId)
   }
 }
 

@@ -8,6 +8,14 @@ export const insertBody = `INSERT INTO eventuali_events (position, stream_id, ve
   time, recorded_at, schema_version, codec, flags, checksum, tenant, tags, metadata, data)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
+/** So many plain rows share a statement; more at once are no faster (measured). */
+export const rowsAtOnce = 10
+
+/** That many events whose data is JSON text. */
+export const insertRows: string = `INSERT INTO eventuali_events (position, stream_id, version,
+  type_id, id, time, recorded_at, schema_version, codec, flags, checksum, tenant, tags, metadata, data)
+  VALUES ${Array.from({ length: rowsAtOnce }, () => '(?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?)').join(', ')}`
+
 /** In the order that `storedRow` takes them in. */
 export const eventColumns: string =
   'e.position, e.stream_id, e.version, e.type_id, e.id, e.time, e.recorded_at, e.schema_version, e.checksum, e.tags, e.metadata, e.data'
