@@ -42,7 +42,8 @@ export async function laneSuites(lanes: readonly Lane[], records: string): Promi
     const files = lanes.filter((lane) => lane.file.startsWith(`${project}/`)).map(laneFile)
     if (files.length === 0) continue
     const workers = project === 'lanes' ? laneWorkers : 1
-    const more = { files, workers, env: { EVENTUALI_CAMPAIGNS: records } }
+    const onDisk = project === 'process'
+    const more = { files, workers, onDisk, env: { EVENTUALI_CAMPAIGNS: records } }
     tallies.push(await vitestSuite(project, [project], process.execPath, 25 * minute, more))
   }
   return tallies
@@ -53,7 +54,7 @@ async function soakSuites(lanes: readonly Lane[], records: string): Promise<Tall
   for (const lane of lanes) {
     const project = lane.file.replace(/\/.*/, '')
     const env = { EVENTUALI_CAMPAIGNS: records, EVENTUALI_SCALE: String(lane.soakScale) }
-    const more = { files: [laneFile(lane)], env }
+    const more = { files: [laneFile(lane)], env, onDisk: true }
     const boundMs = 150 * minute
     tallies.push(await vitestSuite(lane.file, [project], process.execPath, boundMs, more))
   }

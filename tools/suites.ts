@@ -1,10 +1,36 @@
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { run } from './run.ts'
 import type { Tally } from './tally.ts'
 
 const minute = 60_000
+
+const memoryFolder = '/dev/shm'
+/** The files of the tests, of a server and of programs that run at the same time take a part of it. */
+const memoryBytesMin = 4 * 2 ** 30
+
+/**
+ * A folder for the files of tests that ask what is written and in which order, not how long a disk
+ * takes: in memory where there is room, since waiting for syncs was most of a run.
+ */
+function quickFolder(): string | undefined {
+  if (process.env.TMPDIR !== undefined || !existsSync(memoryFolder)) return undefined
+  const { bavail, bsize } = statfsSync(memoryFolder)
+  if (bavail * bsize < memoryBytesMin) return undefined
+  const folder = mkdtempSync(join(memoryFolder, 'eventuali-tests-'))
+  // A server that a test starts as another user has its files below.
+  chmodSync(folder, 0o711)
+  return folder
+}
 
 /** Narrows a run of vitest. */
 export interface VitestRun {
@@ -13,6 +39,8 @@ export interface VitestRun {
   readonly env?: Readonly<Record<string, string>>
   /** Test files at a time; as many as the configuration says when left out. */
   readonly workers?: number
+  /** On the disk that users have, for what measures. */
+  readonly onDisk?: boolean
 }
 
 /** Projects of vitest.config.ts, run on the Node at `node`. */
@@ -21,8 +49,10 @@ export async function vitestSuite(
   projects: readonly string[],
   node: string,
   timeoutMs: number,
-  { files = [], env, workers }: VitestRun = {},
+  { files = [], env, workers, onDisk = false }: VitestRun = {},
 ): Promise<Tally> {
+  const folder = onDisk ? undefined : quickFolder()
+  const place = folder === undefined ? {} : { TMPDIR: folder }
   const file = resolve('.tmp', `tally-${suite.replaceAll('/', '-')}.json`)
   rmSync(file, { force: true })
   const chosen = projects.flatMap((project) => ['--project', project])
@@ -31,8 +61,9 @@ export async function vitestSuite(
   const { exitCode, seconds } = await run(
     node,
     ['node_modules/vitest/vitest.mjs', 'run', ...files, ...chosen, ...reporters, ...limits],
-    { timeoutMs, env: { EVENTUALI_TALLY: file, ...env }, show: true },
+    { timeoutMs, env: { EVENTUALI_TALLY: file, ...place, ...env }, show: true },
   )
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
   if (!existsSync(file)) {
     return { suite, passed: 0, failures: ['vitest ended early'], skips: [], seconds }
   }
