@@ -54,6 +54,8 @@ export class Builds {
   readonly #runtime: () => Promise<BuildsRuntime>
   readonly #owner: string
   readonly #running = new Map<string, Running>()
+  /** Builds that are being recorded: nothing of them runs yet, and none may begin beside them. */
+  readonly #beginning = new Map<string, Promise<Running>>()
   readonly #errors = new Map<string, unknown>()
   /** When the revision of a foreign build was first seen, on this process's own clock. */
   readonly #sightings = new Map<string, { readonly revision: number; readonly atMs: number }>()
@@ -84,13 +86,20 @@ export class Builds {
     },
   ): Promise<BuildResult> {
     const { name } = projection
-    if (this.#running.get(name) === undefined) {
+    for (;;) {
+      const beginning = this.#beginning.get(name)
+      if (beginning === undefined) break
+      const begun = await beginning.catch(() => undefined)
+      if (begun !== undefined) return await this.#join(begun, options)
+    }
+    const begin = async () => {
       const { generation, value } = await this.#port.transaction((tx) =>
         this.#prepare(tx, projection, settings),
       )
-      await this.#start(projection, generation, value)
+      return await this.#start(projection, generation, value)
     }
-    return await this.#join(name, options)
+    const running = this.#running.get(name) ?? (await this.#begin(name, begin))
+    return await this.#join(running, options)
   }
 
   /** Brings a kept generation up to date and makes it live again. */
@@ -100,10 +109,10 @@ export class Builds {
     actor = 'unknown',
   ): Promise<BuildResult> {
     const { name } = projection
-    if (this.#running.get(name) !== undefined) {
+    if (this.#isHere(name)) {
       throw new InvalidArgumentError('name', `${name} is being built; wait, or cancel that first`)
     }
-    const value = await this.#port.transaction(async (tx) => {
+    const prepare = async (tx: StoreTransaction): Promise<BuildValue> => {
       const row = await lockRegistered(tx.records, name)
       const kept = generationOf(row.value, generation)
       if (kept === undefined) throw new ProjectionBuildLostError(name)
@@ -113,9 +122,11 @@ export class Builds {
       const made = this.#fresh(settings, kept.position)
       await writeBuild(tx.records, name, generation, 'any', made)
       return made
-    })
-    await this.#start(projection, generation, value)
-    return await this.#join(name, {})
+    }
+    const running = await this.#begin(name, async () =>
+      this.#start(projection, generation, await this.#port.transaction(prepare)),
+    )
+    return await this.#join(running, {})
   }
 
   /**
@@ -124,7 +135,7 @@ export class Builds {
    */
   async resume(projection: AnyProjection, registered: Registered, anew: boolean): Promise<void> {
     const { name, version } = projection
-    if (this.#running.has(name)) return
+    if (this.#isHere(name)) return
     for (const [key, { status, version: built }] of Object.entries(registered.generations)) {
       if (status !== 'building' || built !== version) continue
       const generation = Number(key)
@@ -139,22 +150,38 @@ export class Builds {
       }
       const silentMs = now - (seen?.atMs ?? now)
       if (found.value.owner !== this.#owner && silentMs < silenceMs) continue
+      // Asked again: what began here meanwhile is recorded as this process's own.
+      if (this.#isHere(name)) return
       const value = {
         ...found.value,
         owner: this.#owner,
         epoch: found.value.epoch + 1,
         failed: null,
       }
-      await this.#port.transaction((tx) =>
-        writeBuild(tx.records, name, generation, found.revision, value),
-      )
-      await this.#start(projection, generation, value)
+      await this.#begin(name, async () => {
+        await this.#port.transaction((tx) =>
+          writeBuild(tx.records, name, generation, found.revision, value),
+        )
+        return await this.#start(projection, generation, value)
+      })
       return
     }
   }
 
+  #isHere(name: string): boolean {
+    return this.#running.has(name) || this.#beginning.has(name)
+  }
+
+  /** Begins a build; from its record to its first step nobody here may begin another one. */
+  #begin(name: string, begin: () => Promise<Running>): Promise<Running> {
+    const beginning = begin().finally(() => this.#beginning.delete(name))
+    this.#beginning.set(name, beginning)
+    return beginning
+  }
+
   /** Ends the build of a projection here; what it has done stays and can be resumed. */
   async cancel(name: string): Promise<void> {
+    await this.#beginning.get(name)?.catch(() => {})
     const running = this.#running.get(name)
     running?.abort.abort(STOPPED)
     await running?.result.catch(() => {})
@@ -162,7 +189,8 @@ export class Builds {
 
   /** Ends all of them. */
   async stop(): Promise<void> {
-    await Promise.all([...this.#running.keys()].map((name) => this.cancel(name)))
+    const names = new Set([...this.#beginning.keys(), ...this.#running.keys()])
+    await Promise.all([...names].map((name) => this.cancel(name)))
   }
 
   #fresh(settings: BuildSettings, position: number): BuildValue {
@@ -206,7 +234,7 @@ export class Builds {
     return { generation, value }
   }
 
-  async #start(projection: AnyProjection, generation: number, value: BuildValue): Promise<void> {
+  async #start(projection: AnyProjection, generation: number, value: BuildValue): Promise<Running> {
     const { name } = projection
     const runtime = await this.#runtime()
     const abort = new AbortController()
@@ -237,6 +265,7 @@ export class Builds {
     result.catch(() => {})
     const running: Running = { generation, result, abort, listeners, progress: undefined }
     this.#running.set(name, running)
+    return running
   }
 
   /** Records that a build has failed, so that nobody tries it again and again. */
@@ -251,14 +280,12 @@ export class Builds {
   }
 
   async #join(
-    name: string,
+    running: Running,
     options: {
       readonly signal?: AbortSignal | undefined
       readonly onProgress?: ((progress: BuildProgress) => void) | undefined
     },
   ): Promise<BuildResult> {
-    const running = this.#running.get(name)
-    if (running === undefined) throw new ProjectionBuildLostError(name)
     const { signal, onProgress } = options
     const onAbort = () => running.abort.abort(signal?.reason)
     if (signal?.aborted) onAbort()
