@@ -51,6 +51,7 @@ export interface BuildRuntime {
 
 /** What came of a build. */
 export interface BuildResult extends SwitchResult {
+  readonly generation: number
   /** Positions of the events that were passed over. */
   readonly skipped: readonly number[]
 }
@@ -136,14 +137,14 @@ export class Build {
       try {
         if (failures > 0 && (await this.#reload()) === 'live') {
           const { position, skipped } = this.#value
-          return { position, report: undefined, skipped }
+          return { generation: this.#generation, position, report: undefined, skipped }
         }
         const ceiling = await this.#ceiling()
         const count = this.#careful ? await this.#stepwise(ceiling) : await this.#buildTo(ceiling)
         failures = 0
         if (count >= BATCH_COUNT) continue
         const result = await this.#switch()
-        return { ...result, skipped: this.#value.skipped }
+        return { ...result, generation: this.#generation, skipped: this.#value.skipped }
       } catch (error) {
         await this.#recover(error, failures)
       }
@@ -194,6 +195,7 @@ export class Build {
   async #buildTo(ceiling: number): Promise<number> {
     const { position } = this.#value
     if (ceiling <= position) return 0
+    this.#report(ceiling)
     let count = 0
     const options = { signal: this.#signal }
     for await (const page of this.#port.readLog(

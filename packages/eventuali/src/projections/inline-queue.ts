@@ -64,15 +64,16 @@ export class InlineQueue {
     return new Promise((resolve, reject) => {
       let isJoined = false
       const onAbort = () => giveUp(signal?.reason)
-      const onTimeout = () => {
-        const time = `${timeoutMs} ms`
+      const onTimeout = (ms: number) =>
         giveUp(
           isJoined
-            ? new OutcomeUnknownError(`the append (no answer within ${time})`)
-            : new OperationTimeoutError('an append', timeoutMs ?? 0),
+            ? new OutcomeUnknownError(`the append (no answer within ${ms} ms)`)
+            : new OperationTimeoutError('an append', ms),
         )
-      }
-      const stop = timeoutMs === undefined ? undefined : this.#clock.timer(timeoutMs, onTimeout)
+      const stop =
+        timeoutMs === undefined
+          ? undefined
+          : this.#clock.timer(timeoutMs, () => onTimeout(timeoutMs))
       const leave = () => {
         stop?.()
         signal?.removeEventListener('abort', onAbort)

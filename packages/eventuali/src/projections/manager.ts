@@ -138,11 +138,10 @@ export class Projections {
     const definition = this.#definition(name)
     const { compare = true, requireEqual = false, onError = 'fail', actor = 'unknown' } = options
     const settings = { compare: compare || requireEqual, requireEqual, onError, actor }
-    const result = await this.#keeper.builds.rebuild(definition, settings, options)
-    const registered = (await readRegistered(this.#port.records, name))?.value
+    const built = await this.#keeper.builds.rebuild(definition, settings, options)
     await this.#keeper.look()
-    const { position, report, skipped } = result
-    return { generation: registered?.live ?? 0, position, comparison: report, skipped }
+    const { generation, position, report, skipped } = built
+    return { generation, position, comparison: report, skipped }
   }
 
   /**

@@ -39,9 +39,7 @@ async function isNothingBetween(
   const { safe } = await port.positions(options)
   if (safe < upTo) return false
   const query = { ...wantedEvents(projection), after, upTo, limit: 1, pageSize: 1 }
-  for await (const page of port.readLog({ ...query, direction: 'forward' }, options)) {
-    if (page.length > 0) return false
-  }
+  for await (const _ of port.readLog({ ...query, direction: 'forward' }, options)) return false
   return true
 }
 
