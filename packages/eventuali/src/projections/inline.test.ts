@@ -1,12 +1,20 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { systemClock } from '../kernel/index.ts'
-import { defineEvents, type } from '../model/index.ts'
-import type { EventStore } from '../ports/index.ts'
+import { ConnectionError, defineEvents, type } from '../model/index.ts'
+import type { EventStore, NewEvent } from '../ports/index.ts'
+import { openMemoryStore } from '../stores/memory/index.ts'
 import { collection } from './collection.ts'
 import { type AnyProjection, defineProjection } from './define.ts'
 import { withInlineProjections } from './inline.ts'
 import { CollectionReader } from './reader.ts'
-import { append, type Carrier, carriersProjection, Program, shipped } from './shop.test-support.ts'
+import {
+  append,
+  type Carrier,
+  carriersProjection,
+  newEvent,
+  Program,
+  shipped,
+} from './shop.test-support.ts'
 import { describeStores } from './stores.test-support.ts'
 
 const inline = (port: EventStore, ...definitions: readonly unknown[]): EventStore =>
@@ -108,4 +116,123 @@ describeStores('failures of inline projections', ({ open }) => {
     await expect(rolledBack).rejects.toThrow('no')
     expect((await reader(port).get('dhl'))?.parcels).toBe(3)
   })
+})
+
+describe('an append that stores nothing', () => {
+  const at = (stream: string, expectedVersion: number | 'any', ...events: NewEvent[]) => ({
+    entries: [{ stream, expectedVersion, events }],
+  })
+
+  it('runs no handler, and leaves those that share its transaction alone', async () => {
+    const port = inline(await openMemoryStore(), carriers)
+    await using program = new Program(port, [carriers])
+    await program.projections.start()
+    await append(port, 'order-1', shipped())
+    const outcomes = await Promise.all([
+      port.append(at('order-1', 'any', shipped())),
+      port.append(at('order-1', 7, shipped())),
+      port.append(at('order-2', 'any', shipped())),
+    ])
+    expect(outcomes).toMatchObject([
+      { ok: true },
+      { ok: false, reason: 'version-conflict' },
+      { ok: true },
+    ])
+    expect(await reader(port).get('dhl')).toEqual({ parcels: 3, weight: 3 })
+  })
+
+  it('is told its outcome in a transaction of the user', async () => {
+    const port = inline(await openMemoryStore(), carriers)
+    await using program = new Program(port, [carriers])
+    await program.projections.start()
+    await append(port, 'order-1', shipped('dhl', 1, 'known'))
+    await port.transaction(async (tx) => {
+      const again = await tx.append(at('order-1', 'any', shipped('dhl', 1, 'known')))
+      expect(again).toMatchObject({ ok: true, entries: [{ duplicate: expect.anything() }] })
+      expect(await tx.append(at('order-1', 7, shipped()))).toMatchObject({
+        reason: 'version-conflict',
+      })
+      // Of no concern to any projection, in the same transaction.
+      await append(tx, 'customer-1', newEvent('CustomerNamed', { name: 'ada' }))
+    })
+    expect(await reader(port).get('dhl')).toEqual({ parcels: 1, weight: 1 })
+    expect((await port.stream('customer-1'))?.version).toBe(1)
+  })
+})
+
+describe('a projection that another process makes inline', () => {
+  const hits = defineProjection({
+    ...{ name: 'hits', version: 1, mode: 'inline' },
+    events: [defineEvents({ OrderShipped: type<{ carrier: string; weight: number }>() })],
+    collections: { hits: collection<{ carrier: string }>() },
+    handlers: {
+      OrderShipped: ({ data, stream }, ctx) =>
+        ctx.collection('hits').put(stream, { carrier: data.carrier }),
+    },
+  })
+
+  /** A process that knows both, and has seen one of them inline. */
+  async function knowing() {
+    const bare = await openMemoryStore()
+    const port = inline(bare, carriers, hits)
+    await using program = new Program(port, [carriers])
+    await program.projections.start()
+    await append(port, 'order-1', shipped())
+    await using other = new Program(bare, [hits])
+    await other.projections.rebuild('hits')
+    const found = async () => [
+      (await reader(port).get('dhl'))?.parcels,
+      await new CollectionReader(port, 'hits', 'hits').count(),
+    ]
+    return { bare, port, found }
+  }
+
+  it('is written by the very next append', async () => {
+    const { port, found } = await knowing()
+    await append(port, 'order-2', shipped())
+    expect(await found()).toEqual([2, 2])
+  })
+
+  it('is written in a transaction of the user, which goes on', async () => {
+    const { bare, found } = await knowing()
+    const port = inline(bare, hits, carriers)
+    await port.transaction(async (tx) => {
+      await append(tx, 'customer-1', newEvent('CustomerNamed', { name: 'ada' }))
+      await append(tx, 'order-2', shipped())
+    })
+    expect(await found()).toEqual([2, 2])
+  })
+
+  it('is written though it is the first of its kind, and nothing was inline before', async () => {
+    const bare = await openMemoryStore()
+    const port = inline(bare, hits)
+    await port.transaction(async (tx) => append(tx, 'order-1', shipped()))
+    await using other = new Program(bare, [hits])
+    await other.projections.rebuild('hits')
+    await port.transaction(async (tx) => append(tx, 'order-2', shipped()))
+    expect(await new CollectionReader(port, 'hits', 'hits').count()).toBe(2)
+  })
+})
+
+it('trouble with the storage in a handler is passed on as it is, to be tried again', async () => {
+  let isDown = true
+  const moody = defineProjection({
+    ...{ name: 'hits', version: 1, mode: 'inline' },
+    events: [defineEvents({ Hit: type<null>() })],
+    collections: { hits: collection<{ n: number }>() },
+    handlers: {
+      Hit: ({ stream }, ctx) => {
+        if (isDown) throw new ConnectionError('planted')
+        return ctx.collection('hits').put(stream, { n: 1 })
+      },
+    },
+  })
+  const port = inline(await openMemoryStore(), moody)
+  await using program = new Program(port, [moody])
+  await program.projections.start()
+  const hit = () => append(port, 'a-1', newEvent('Hit', null))
+  await expect(hit()).rejects.toMatchObject({ code: 'CONNECTION_FAILED', retryable: true })
+  isDown = false
+  await hit()
+  expect(await new CollectionReader(port, 'hits', 'hits').count()).toBe(1)
 })
