@@ -1,5 +1,5 @@
 import { afterEach } from 'vitest'
-import { seededRandom } from '../kernel/index.ts'
+import { type Clock, seededRandom } from '../kernel/index.ts'
 import { defineAggregate, defineEvents, type } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
 import { openStore, type Store } from '../store/index.ts'
@@ -34,9 +34,13 @@ afterEach(async () => {
 })
 
 /** A program of its own over the same log. */
-export async function program(port: EventStore, options: SnapshotOptions = {}): Promise<Store> {
+export async function program(
+  port: EventStore,
+  options: SnapshotOptions = {},
+  runtime: { readonly clock?: Clock } = {},
+): Promise<Store> {
   const random = seededRandom(1)
-  const store = await openStore(port, { snapshots: { every: 1, ...options }, random })
+  const store = await openStore(port, { snapshots: { every: 1, ...options }, random, ...runtime })
   stores.push(store)
   return store
 }
