@@ -118,4 +118,17 @@ describe('DurableSubscription', () => {
     expect(seen).toEqual([3])
     await subscription.stop()
   })
+
+  it.each([
+    ['group', 'shared'],
+    ['group', null],
+    ['group', 3],
+    ['group.by', { by: 'tag:course' }],
+    ['group.by', { by: 5 }],
+  ])('refuses what is no %s: %j', async (argument, group) => {
+    const store = await openMemoryStore()
+    const refused = expect.objectContaining({ code: 'ARGUMENT_INVALID', argument })
+    expect(() => subscribe(store, { group: group as never }, () => {})).toThrow(refused)
+    expect(await store.records.list({ kind: 'subscription', limit: 1 })).toEqual([])
+  })
 })

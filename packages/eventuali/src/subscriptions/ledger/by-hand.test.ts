@@ -14,7 +14,7 @@ import {
   Worker,
 } from '../index.ts'
 import { newLetter } from './letters.ts'
-import { assertSubscriptionName } from './values.ts'
+import { assertSubscriptionName, partitionKeysOf } from './values.ts'
 
 // What an operator does to subscriptions and their dead letters.
 const runtime = runtimeOf()
@@ -61,6 +61,10 @@ describe('dead letters', () => {
     expect(await letters.list({ state: 'any' })).toHaveLength(3)
     for (const limit of [0, 1.5, Number.NaN]) {
       await expect(letters.list({ limit })).rejects.toMatchObject({ argument: 'limit' })
+    }
+    for (const argument of ['subscription', 'state', 'after']) {
+      const query = { [argument]: 7 } as never
+      await expect(letters.list(query)).rejects.toMatchObject({ argument })
     }
     const id = await idAt(store, 2)
     expect(await letters.get(id)).toMatchObject({ id, key: 'a', parkedAt: new Date(5) })
@@ -313,5 +317,34 @@ describe('a subscription by its name', () => {
     expect(await letters.list({ state: 'any' })).toEqual([])
     expect(await controlOf(store).names()).toEqual([])
     expect(await store.records.list({ kind: 'partition', limit: 1 })).toEqual([])
+  })
+
+  it('is of no use without a partition that its record speaks of', async () => {
+    const store = await openMemoryStore()
+    const consumer = start(store, { partitions: 2 })
+    await until(() => consumer.state === 'live')
+    await consumer.stop()
+    const gone = { kind: 'partition', key: 'test/1/0001', expected: 'any' } as const
+    await store.transaction((tx) => tx.records.write([gone]))
+    await expect(controlOf(store).status('test')).rejects.toMatchObject({
+      ...{ code: 'STORAGE_FAILED', cause: { message: expect.stringContaining('test/1/0001') } },
+    })
+  })
+
+  it('has partitions as many as its record says, where that makes sense', () => {
+    expect(partitionKeysOf('a/b', 2, 2)).toHaveLength(2)
+    for (const [generation, count] of [
+      ...[
+        [0, 1],
+        [1, 0],
+        [1.5, 1],
+        ['1', 1],
+        [1, null],
+        [1, 1_000_000],
+      ],
+      [undefined, undefined],
+    ]) {
+      expect(partitionKeysOf('a', generation, count)).toBe(undefined)
+    }
   })
 })
