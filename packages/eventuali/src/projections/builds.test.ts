@@ -95,6 +95,63 @@ describe('a build that is recorded and has not begun to run', () => {
     expect(status?.generations.map(({ generation }) => generation)).toEqual([1, 2])
   })
 
+  it('that fails there is tried by the second call for itself', async () => {
+    const inner = await built()
+    const error = new ConnectionError('planted')
+    let failures = 0
+    const port = before(inner, async (options) => {
+      await wait(10)
+      if (options === undefined && failures++ === 0) throw error
+    })
+    await using program = new Program(port, [carriersProjection({})])
+    const [first, second] = await Promise.allSettled([
+      program.projections.rebuild('carriers'),
+      program.projections.rebuild('carriers'),
+    ])
+    expect(first).toMatchObject({ status: 'rejected', reason: error })
+    expect(second).toMatchObject({ status: 'fulfilled', value: { generation: 2 } })
+  })
+
+  it('is not taken over by a look that began before it did', async () => {
+    const inner = await built()
+    const dead = new Program(inner, [carriersProjection({})])
+    const left = dead.projections.rebuild('carriers', {
+      onProgress: () => void dead.projections.stop(),
+    })
+    await expect(left).rejects.toThrow('the projections were stopped')
+    const entered = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    let isGated = false
+    const port = wrapStore(inner, {
+      records: {
+        get: async (next, kind, ...args) => {
+          const isIt = isGated && kind === 'projection-build'
+          if (isIt) {
+            isGated = false
+            entered.resolve()
+            await gate.promise
+          }
+          return next.get(kind, ...args)
+        },
+      },
+      transaction: async (next, work, options) => {
+        if (isSwitch(options)) await wait(50)
+        return next.transaction(work, options)
+      },
+    })
+    // Looks twice at the silent build: from the second time on it would take it over.
+    const times = { pollIntervalMs: 250, ttlMs: 100 }
+    await using program = new Program(port, [carriersProjection({})], times)
+    await program.projections.start()
+    isGated = true
+    await entered.promise
+    const report = await program.projections.rebuild('carriers', {
+      onProgress: () => gate.resolve(),
+    })
+    expect(report).toMatchObject({ generation: 2, comparison: { equal: true } })
+    expect((await program.projections.status())[0]).toMatchObject({ error: undefined })
+  })
+
   it('ends with its process, when that is stopped in this moment', async () => {
     const { inner, projections } = await begun()
     const building = projections.rebuild('carriers')

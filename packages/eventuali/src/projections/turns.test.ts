@@ -84,6 +84,39 @@ describe('going back', () => {
     expect(await projections.rollback('carriers')).toEqual({ generation: 2 })
   })
 
+  it('waits until the generation has seen what the live one has, for a while', async () => {
+    const port = await builtTwice()
+    const next = carriersProjection({ version: 2 })
+    {
+      // Only the new version runs, and goes ahead.
+      await using program = new Program(port, [next])
+      await program.projections.start()
+      await program.projections.rebuild('carriers')
+      await append(port, 'order-1', shipped())
+      await program.projections.projected('carriers', 4, within)
+    }
+    await using program = new Program(port, [carriers])
+    const waiting = program.projections.rollback('carriers', within)
+    await wait(60)
+    expect((await program.projections.status())[0]?.live?.generation).toBe(3)
+    await program.projections.start()
+    expect(await waiting).toEqual({ generation: 2 })
+    expect(await reader(port).get('dhl')).toEqual({ parcels: 4, weight: 4 })
+  })
+
+  it('does not wait for longer than it is told', async () => {
+    const port = await builtTwice()
+    await using program = new Program(port, [carriersProjection({ version: 2 })])
+    await program.projections.start()
+    await program.projections.rebuild('carriers')
+    await append(port, 'order-1', shipped())
+    await program.projections.projected('carriers', 4, within)
+    const back = new Program(port, [carriers]).projections
+    expect(await back.rollback('carriers', { timeoutMs: 50 })).toEqual({ generation: 2 })
+    // As it was left: a look at old data is what was asked for.
+    expect(await reader(port).get('dhl')).toEqual({ parcels: 3, weight: 3 })
+  })
+
   it('to an inline generation is refused when another process drops it meanwhile', async () => {
     const inner = await openMemoryStore()
     const inline = carriersProjection({ mode: 'inline' })
