@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { seededRandom, systemClock } from '../kernel/index.ts'
 import type { EventStore } from '../ports/index.ts'
 import { openMemoryStore } from '../stores/memory/index.ts'
-import { SubscriptionControl } from '../subscriptions/index.ts'
+import { listAudit, SubscriptionControl } from '../subscriptions/index.ts'
 import { manualClock, wrapStore } from '../testing/index.ts'
 import type { AnyProjection } from './define.ts'
 import { Keeper } from './keeper.ts'
@@ -78,9 +78,11 @@ describe('going back', () => {
     const disturbed = beforeTurn(port, () => other.projections.rollback('carriers'))
     const { projections } = new Program(disturbed, [carriers])
     expect(await projections.rollback('carriers')).toEqual({ generation: 1 })
-    // Not back and forth: the way forward is still the second one.
     const [status] = await projections.status()
     expect(status?.live?.generation).toBe(1)
+    const actions = (await listAudit(port.records, { limit: 9 })).map(({ action }) => action)
+    expect(actions.filter((action) => action === 'projection.rollback')).toHaveLength(1)
+    // The way forward is still the second one.
     expect(await projections.rollback('carriers')).toEqual({ generation: 2 })
   })
 
@@ -140,18 +142,24 @@ describe('going back', () => {
 describe('a keeper', () => {
   it('ends the consumer of a generation that another process has dropped', async () => {
     const port = await builtTwice()
-    await using program = new Program(port, [carriers], { pollIntervalMs: 10 })
-    await program.projections.start()
+    const program = new Program(port, [])
+    const runtime = { clock: systemClock, random: seededRandom(1), ids: program.ids }
+    const keeper = new Keeper(port, program.worker, [carriers as AnyProjection], {
+      ...{ ...runtime, pollIntervalMs: 10 },
+    })
+    await keeper.start()
     const control = new SubscriptionControl(port, { clock: systemClock, ids: program.ids }, 10_000)
     const consumer = 'projection:carriers/g1'
-    await expect.poll(() => control.status(consumer)).toBeDefined()
+    await expect.poll(() => control.status(consumer), { timeout: 10_000 }).toBeDefined()
+    const dropped = keeper.consumer('carriers', 1)
     await new Program(port, [carriers]).projections.dropOld('carriers')
-    await wait(200)
-    // A consumer that ran on would register itself again.
+    await expect.poll(() => keeper.consumer('carriers', 1), { timeout: 10_000 }).toBe(undefined)
+    await dropped?.done
     expect(await control.status(consumer)).toBe(undefined)
     const position = await append(port, 'order-1', shipped())
-    await program.projections.projected('carriers', position, within)
-    expect((await program.projections.status())[0]).toMatchObject({ error: undefined })
+    await keeper.liveConsumer('carriers')?.reached(position, within)
+    expect(keeper.errorOf('carriers')).toBe(undefined)
+    await keeper.stop()
   })
 
   it('that is stopped in the midst of a look looks no more', async () => {

@@ -36,7 +36,7 @@ function failing(inner: EventStore, failure: () => Error | undefined): EventStor
 async function plant(port: EventStore, stream: string, version: number): Promise<void> {
   const fingerprint = fingerprintOf(Sums as never)
   const state = { stream, version, position: 1, takenAt: 0, fingerprint }
-  const value = { ...entryOf(state, '{"a":99}', undefined) }
+  const value = { ...entryOf(state, '{"a":2}', undefined) }
   const change = { kind: 'snapshot', key: stream, expected: 'any', value } as const
   await port.transaction((tx) => tx.records.write([{ ...change, state: fingerprint }]))
 }

@@ -143,7 +143,11 @@ describe('an event that is put aside', () => {
     let failures = 0
     const seen: number[] = []
     // The next transaction after the handler's failure is the one that parks.
-    const port = make(memory, () => failures === 1)
+    let parkings = 0
+    const counted = writing(memory, (changes) => {
+      parkings += changes.filter(({ kind }) => kind === 'letter').length
+    })
+    const port = make(counted, () => failures === 1)
     const consumer = start(port, {
       ...{ retry: noRetry, maxBatch: 1 },
       handle: async ({ events }) => {
@@ -160,7 +164,7 @@ describe('an event that is put aside', () => {
     const letters = await lettersOf(memory).list({ state: 'any' })
     expect(letters.map(({ position, state }) => [position, state])).toEqual([[1, 'parked']])
     expect(await saved(memory)).toBe(2)
-    return { seen, attempts: letters[0]?.attempts }
+    return { seen, parkings }
   }
 
   const once = (happen: () => Promise<void>) => {
@@ -188,7 +192,7 @@ describe('an event that is put aside', () => {
   })
 
   it('is put aside once when the answer was lost', async () => {
-    const { seen } = await poisoned((memory, isParking) => {
+    const { seen, parkings } = await poisoned((memory, isParking) => {
       const fail = once(async () => {
         throw new OutcomeUnknownError('the letter')
       })
@@ -201,6 +205,7 @@ describe('an event that is put aside', () => {
         },
       })
     })
+    expect(parkings).toBe(1)
     expect(seen).toEqual([1, 2])
   })
 
