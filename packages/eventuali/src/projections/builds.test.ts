@@ -180,7 +180,7 @@ describe('a build', () => {
     expect(await second).toEqual(first)
   })
 
-  it('tells how far it is from the first moment, and when it will end from the first batch', async () => {
+  it('tells how far it is at once, and when it will end from the first batch on', async () => {
     const port = await built(1200)
     // The last ones are of no concern, and are done with the others.
     await append(port, 'other-1', newEvent('CustomerNamed', { name: 'ada' }))

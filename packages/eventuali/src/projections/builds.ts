@@ -152,12 +152,8 @@ export class Builds {
       if (found.value.owner !== this.#owner && silentMs < silenceMs) continue
       // Asked again: what began here meanwhile is recorded as this process's own.
       if (this.#isHere(name)) return
-      const value = {
-        ...found.value,
-        owner: this.#owner,
-        epoch: found.value.epoch + 1,
-        failed: null,
-      }
+      const { epoch } = found.value
+      const value = { ...found.value, owner: this.#owner, epoch: epoch + 1, failed: null }
       await this.#begin(name, async () => {
         await this.#port.transaction((tx) =>
           writeBuild(tx.records, name, generation, found.revision, value),

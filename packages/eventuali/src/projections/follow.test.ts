@@ -64,7 +64,7 @@ describe('a projection with a key of its own', () => {
 })
 
 describe('effects', () => {
-  it('run for the events that stand in the place of one, and only those that have one', async () => {
+  it('run for each event that stands in the place of one, where there is one for it', async () => {
     const port = await openMemoryStore()
     const today = defineEvents({
       Renamed: type<{ name: string }>(),
