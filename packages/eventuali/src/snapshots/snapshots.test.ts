@@ -153,6 +153,8 @@ describeStores('kept states', ({ open }) => {
     await store.truncate('sums-1', { before: 7 })
     await store.append('sums-1', added(7))
     expect((await store.aggregate(Sums).load('1')).state).toEqual({ a: 28 })
+    // The load keeps its state beside the drop otherwise, and may come last.
+    await store.snapshots.settled()
     await store.snapshots.drop('sums-1')
     await expect(store.aggregate(Sums).load('1')).rejects.toMatchObject({
       code: 'STREAM_TRUNCATED',
