@@ -1,3 +1,4 @@
+import { isEventualiError } from '../kernel/index.ts'
 import {
   type AggregateDefinition,
   type EventInput,
@@ -190,8 +191,18 @@ async function foldKept(
   snapshots: SnapshotSource,
 ): Promise<Progress> {
   const startedMs = snapshots.clock.monotonic()
-  const found = await snapshots.find(access, definition, stream, options, options)
-  let progress = await foldFrom(access, definition, stream, options, snapshots, found)
+  let found = await snapshots.find(access, definition, stream, options, options)
+  let progress: Progress | undefined
+  try {
+    progress = await foldFrom(access, definition, stream, options, snapshots, found)
+  } catch (error) {
+    // The events are gone: a state that nobody has compared yet is all that is left.
+    const isGone = isEventualiError(error, 'STREAM_TRUNCATED')
+    if (!isGone || (await snapshots.trusted?.(definition, options)) !== true) throw error
+    found = await snapshots.find(access, definition, stream, options, options)
+    if (found === undefined) throw error
+    progress = await foldFrom(access, definition, stream, options, snapshots, found)
+  }
   const from = progress === undefined ? undefined : found
   if (progress === undefined) {
     snapshots.foreign(stream)

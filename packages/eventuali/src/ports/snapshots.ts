@@ -47,6 +47,11 @@ export interface SnapshotSource {
     bounds: { readonly version?: number | undefined; readonly position?: number | undefined },
     options?: CallOptions,
   ): Promise<FoundSnapshot | undefined>
+  /**
+   * Waits until it is known which states may be used, for a load that cannot do without; gives
+   * whether that is news. Left out where waiting might hold up what it waits for.
+   */
+  trusted?(definition: AnyAggregate, options?: CallOptions): Promise<boolean>
   /** Told of a load of the newest state. */
   loaded(definition: AnyAggregate, stream: string, load: LoadedState): void
   /** Told of a state that is of another history than the stream's. */

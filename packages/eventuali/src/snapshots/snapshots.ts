@@ -1,4 +1,4 @@
-import type { Clock, Random } from '../kernel/index.ts'
+import { type Clock, type Random, sleep } from '../kernel/index.ts'
 import {
   type Aggregate,
   type AggregateClass,
@@ -206,6 +206,18 @@ export class Snapshots implements SnapshotSource {
     }
     this.#counts.missed++
     return undefined
+  }
+
+  /** @internal */
+  async trusted(definition: AnyAggregate, options: CallOptions = {}): Promise<boolean> {
+    const trust = this.#trustOf(definition)
+    if (definition.snapshot === false || trust.fingerprint !== undefined) return false
+    const { timeoutMs = BOUNDS.timeoutMs, signal } = options
+    const over = new AbortController()
+    const signals = signal === undefined ? [over.signal] : [over.signal, signal]
+    const bound = sleep(this.clock, timeoutMs, AbortSignal.any(signals))
+    await Promise.race([trust.ask(), bound]).finally(() => over.abort())
+    return trust.fingerprint !== undefined
   }
 
   /** @internal */
