@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, expect, test } from 'vitest'
 import type { EventStore } from '../../ports/index.ts'
-import { schemaVersion } from './migrations.ts'
+import type { SqlConnection } from './driver.ts'
+import { migrateOneStep, schemaVersion, schemaVersionOf } from './migrations.ts'
+import { fromNodeConnection } from './node-driver.ts'
 import { openSqliteStore } from './open.ts'
 
 const BetterDatabase = createRequire(import.meta.url)('better-sqlite3')
@@ -18,10 +20,14 @@ afterEach(() => {
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 })
 
-function fileOfV1(): string {
+function emptyFile(): string {
   const folder = mkdtempSync(join(tmpdir(), 'eventuali-v1-'))
   folders.push(folder)
-  const file = join(folder, 'log.db')
+  return join(folder, 'log.db')
+}
+
+function fileOfV1(): string {
+  const file = emptyFile()
   const connection = new DatabaseSync(file)
   connection.exec(`PRAGMA journal_mode = WAL; ${schemaV1}`)
   connection.close()
@@ -82,6 +88,57 @@ test('a handed-in connection is taken on, and eight at once make one step', asyn
   const version = raw.prepare("SELECT value FROM eventuali_meta WHERE key = 'schema'").get()
   raw.close()
   expect(version?.value).toBe(String(schemaVersion))
+})
+
+test('a step that another process makes meanwhile is not made again', () => {
+  const file = fileOfV1()
+  const open = () => fromNodeConnection(new DatabaseSync(file))?.connection as SqlConnection
+  const [mine, theirs] = [open(), open()]
+  const raced: SqlConnection = {
+    ...mine,
+    exec: (sql) => {
+      if (sql.startsWith('BEGIN')) while (migrateOneStep(theirs, 'theirs'));
+      mine.exec(sql)
+    },
+  }
+  expect(migrateOneStep(raced, 'mine')).toBe(true)
+  expect(schemaVersionOf(mine)).toBe(schemaVersion)
+  expect(migrateOneStep(raced, 'mine')).toBe(false)
+  mine.close()
+  theirs.close()
+})
+
+test('a table in the way of a step is told of, and nothing of the step stays', async () => {
+  const file = emptyFile()
+  const raw = new DatabaseSync(file)
+  raw.exec('CREATE TABLE eventuali_events (of_somebody_else)')
+  const opening = openSqliteStore({ file })
+  await expect(opening).rejects.toMatchObject({
+    ...{ code: 'STORAGE_FAILED', cause: { message: expect.stringContaining('already exists') } },
+  })
+  const tables = raw.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
+  expect(tables).toEqual([{ name: 'eventuali_events' }])
+  raw.exec('DROP TABLE eventuali_events')
+  await (await openSqliteStore({ file })).close()
+  raw.close()
+})
+
+test('a disk so full that it ends the transaction of a step is told of as such', () => {
+  const connection = fromNodeConnection(new DatabaseSync(emptyFile()))?.connection as SqlConnection
+  const full = new Error('database or disk is full')
+  const filling: SqlConnection = {
+    ...connection,
+    get inTransaction() {
+      return connection.inTransaction
+    },
+    exec: (sql) => {
+      connection.exec(sql.includes('CREATE') ? 'ROLLBACK' : sql)
+      if (sql.includes('CREATE')) throw full
+    },
+  }
+  expect(() => migrateOneStep(filling, 'one')).toThrow(full)
+  expect(schemaVersionOf(connection)).toBe(0)
+  connection.close()
 })
 
 test('an older file is not read without the right to take it on', async () => {

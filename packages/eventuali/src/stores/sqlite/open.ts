@@ -123,9 +123,6 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
         profile,
         limits: options.limits,
       },
-      readOnlyReason: readOnly
-        ? (database.unsafe ?? new ReadOnlyStoreError('it was opened so'))
-        : undefined,
       timeoutMs,
       ids,
       encoder,

@@ -78,6 +78,49 @@ describe('damage that is planted in SQLite', () => {
   })
 })
 
+describe('an index of tags', () => {
+  const tagged = (stream: string, ...tags: string[]) => {
+    const [entry] = one(stream, 'T').entries
+    const events = entry?.events.map((event) => ({ ...event, tags })) ?? []
+    return { entries: [{ stream, expectedVersion: 'any' as const, events }] }
+  }
+
+  it('is held against the events that it names', async () => {
+    const file = fresh()
+    const store = await sqlite({ file })
+    await store.append(tagged('a', 'k:1'))
+    await store.append(tagged('b'))
+    await store.append(tagged('c', 'k:2'))
+    expect(await faultsOf(store)).toEqual([])
+    const plant = new DatabaseSync(file)
+    plant.exec(`INSERT INTO eventuali_event_tags SELECT tag_hash, 2, type_id
+      FROM eventuali_event_tags WHERE position = 1;
+      INSERT INTO eventuali_event_tags SELECT tag_hash, 3, type_id
+      FROM eventuali_event_tags WHERE position = 1;
+      INSERT INTO eventuali_event_tags SELECT tag_hash, 9, type_id
+      FROM eventuali_event_tags WHERE position = 1;`)
+    expect(await faultsOf(store)).toEqual([
+      '2: the index of tags names a tag that it does not have',
+      '3: the index of tags names a tag that it does not have',
+      '9: the index of tags names an event that is not there',
+    ])
+    plant.exec('DROP TABLE eventuali_event_tags')
+    plant.close()
+    const gone = 'undefined: the database failed at read: no such table: eventuali_event_tags'
+    // Once for its own pages, once for those of the events; the rest is looked at all the same.
+    expect(await faultsOf(store)).toEqual([gone, gone])
+  })
+
+  it('is looked at no longer than the caller waits, which is no fault of the file', async () => {
+    const store = await sqlite({ file: fresh() })
+    await fill(store)
+    const stop = new AbortController()
+    stop.abort(new Error('enough'))
+    const looking = Array.fromAsync(store.faults({ signal: stop.signal }))
+    await expect(looking).rejects.toThrow('enough')
+  })
+})
+
 describe('names that a SQLite store remembers', () => {
   it('are looked up once, and not remembered when they are not there', () => {
     let asked = 0

@@ -199,7 +199,7 @@ export async function* streamsPages(
       from = after
       exclusive = true
     }
-    for (let more = true; more && left > 0; ) {
+    while (left > 0) {
       const page = await access.run((session) => {
         const statement = session.prepare(exclusive ? namesAfter : namesFrom)
         const rows = statement.all(from, exact ? 1 : PAGE_SIZE)
@@ -212,18 +212,18 @@ export async function* streamsPages(
             name.startsWith(prefix) && (category === undefined || categoryOf(name) === category)
           )
         })
-        const last = rows.at(-1)?.[4] as string | undefined
         const ended = exact || rows.length < PAGE_SIZE || inRange.length < rows.length
+        const next = ended ? undefined : String(rows.at(-1)?.[4])
         const infos = wanted.slice(0, left).map((row) => streamInfo(session, String(row[4]), row))
-        return { infos, last, ended }
+        return { infos, next }
       }, options)
       left -= page.infos.length
       if (page.infos.length > 0) yield page.infos
-      more = !page.ended
-      if (more && exclusive) {
-        assertOnward(Buffer.compare(Buffer.from(page.last ?? from), Buffer.from(from)) > 0)
+      if (page.next === undefined) break
+      if (exclusive) {
+        assertOnward(Buffer.compare(Buffer.from(page.next), Buffer.from(from)) > 0)
       }
-      from = page.last ?? from
+      from = page.next
       exclusive = true
     }
   }

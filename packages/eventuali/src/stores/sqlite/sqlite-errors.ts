@@ -68,7 +68,7 @@ export function storageError(what: string, cause: unknown, full: () => boolean):
 const WRITE_FAILED = 778
 
 function isFailedWrite(error: unknown): boolean {
-  const { errcode, code } = (error ?? {}) as { errcode?: unknown; code?: unknown }
+  const { errcode, code } = error as { errcode?: unknown; code?: unknown }
   return errcode === WRITE_FAILED || code === 'SQLITE_IOERR_WRITE'
 }
 

@@ -118,12 +118,19 @@ test('an unsafe SQLite reads and does not write', async () => {
   expect((await store.stream('s'))?.version).toBe(1)
   await expect(store.append(one('s'))).rejects.toMatchObject({ code: 'SQLITE_UNSAFE' })
   await expect(store.transaction(async () => 1)).rejects.toMatchObject({ code: 'SQLITE_UNSAFE' })
+  const forking = store.fork({ into: `${file}-fork`, upTo: 1 })
+  await expect(forking).rejects.toMatchObject({ code: 'SQLITE_UNSAFE' })
 })
 
 test('read-only reads, refuses to write, and wants a log to be there', async () => {
   const file = freshFile()
   await expect(openSqliteStore({ file, readOnly: true })).rejects.toMatchObject({
     code: 'STORAGE_FAILED',
+  })
+  const other = foreign(file)
+  other.exec('CREATE TABLE of_somebody_else (n)')
+  await expect(openSqliteStore({ file, readOnly: true })).rejects.toMatchObject({
+    ...{ code: 'STORE_READ_ONLY', message: expect.stringContaining('holds no event log') },
   })
   await (await openSqliteStore({ file })).close()
   const store = await opened({ file, readOnly: true })

@@ -52,9 +52,8 @@ export interface StoreParts extends Patience {
   readonly names: Names
   /** The same session as the writer's when there is only one connection. */
   readonly reader: Session
-  /** Undefined when the store is read-only, with the reason. */
+  /** Undefined when the store is read-only. */
   readonly writer: Omit<WriterParts, 'onStored'> | undefined
-  readonly readOnlyReason: Error | undefined
   readonly timeoutMs: number | undefined
   readonly ids: IdSource
   /** Undefined for plain JSON text. */
@@ -271,7 +270,7 @@ export class SqliteStore implements EventStore, ReadAccess {
   #writable(): Writer {
     this.#assertOpen()
     if (this.#writer !== undefined) return this.#writer
-    throw this.#parts.readOnlyReason ?? new ReadOnlyStoreError('it was opened so')
+    throw this.#parts.database.unsafe ?? new ReadOnlyStoreError('it was opened so')
   }
 
   #assertOpen(): void {
