@@ -13,6 +13,8 @@ export const amcheckState = `SELECT coalesce((
   WHERE x.extname = 'amcheck' AND p.proname = 'bt_index_check' ORDER BY p.pronargs LIMIT 1
 ), 'not installed')`
 
+const isThere = 'SELECT 1 FROM pg_class WHERE oid = $1::oid'
+
 /** Every B-tree of the schema against its table, where amcheck is there; appends go on. */
 export async function* indexFaults(read: CheckRead, schema: string): AsyncGenerator<StorageFault> {
   const [state] = await read(amcheckState, [])
@@ -33,9 +35,11 @@ export async function* indexFaults(read: CheckRead, schema: string): AsyncGenera
     try {
       await read(`SELECT ${place?.[0]}.bt_index_check($1::oid, true)`, [oid])
     } catch (error) {
-      // Dropped meanwhile, with the read model that it belonged to.
-      if (sqlStateOf(error) === '42P01' || sqlStateOf(error) === '42704') continue
-      if (sqlStateOf(error)?.startsWith('XX') !== true) throw error
+      const state = sqlStateOf(error)
+      // Dropped meanwhile, with the read model that it belonged to: the server has no state of its
+      // own for that, it says what it says of damage.
+      if (state !== undefined && (await read(isThere, [oid])).length === 0) continue
+      if (state?.startsWith('XX') !== true) throw error
       yield { kind: 'index', reason: `index ${name}: ${(error as Error).message}` }
     }
   }
