@@ -18,7 +18,7 @@ export interface AppendCall {
   /** Puts the library's own ids into the id index too, so that a retry finds them. */
   readonly guarded: boolean
   /** Tag hashes of rows that a truncate or delete removes. */
-  readonly dropHashes?: readonly number[]
+  readonly dropHashes: readonly number[]
 }
 
 function modeOf({ change, recreate }: AppendEntry): number {
@@ -138,7 +138,7 @@ export function appendValues(
     c.tenants.join(separator),
     braces(c.tagEvent),
     braces(c.tagHash),
-    braces(call.dropHashes ?? []),
+    braces(call.dropHashes),
     braces(c.itemRequest),
     braces(c.itemPosition),
     c.itemTypes.join(separator),

@@ -363,7 +363,7 @@ export class Appender {
       if (change?.kind !== 'delete' && change?.kind !== 'truncate') continue
       const before = change.kind === 'truncate' ? change.before : Number.MAX_SAFE_INTEGER
       for (const [text] of await run(this.#tagsOf, [stream, before])) {
-        for (const tag of JSON.parse(text ?? '[]') as string[]) hashes.add(tagHash(tag))
+        for (const tag of JSON.parse(text as string) as string[]) hashes.add(tagHash(tag))
       }
     }
     return [...hashes]
@@ -397,13 +397,13 @@ function left(deadline: Deadline): CallOptions {
 
 /** The bound of a group is that of its most patient caller; nobody's signal ends it for all. */
 function longest(requests: readonly PreparedAppend[]): Deadline {
-  let most = Number.NEGATIVE_INFINITY
-  let patient: Deadline | undefined
-  for (const { deadline } of requests) {
+  let patient = (requests[0] as PreparedAppend).deadline
+  let most = patient.leftMs()
+  for (const { deadline } of requests.slice(1)) {
     const leftMs = deadline.leftMs()
-    if (patient !== undefined && leftMs <= most) continue
+    if (leftMs <= most) continue
     most = leftMs
     patient = deadline
   }
-  return { leftMs: () => patient?.leftMs() ?? -1, signal: undefined }
+  return { leftMs: () => patient.leftMs(), signal: undefined }
 }

@@ -25,7 +25,7 @@ export function statement(text: string): Statement {
   return { text, name: `eventuali_${hash('sha1', text, 'hex').slice(0, 16)}` }
 }
 
-const rawTypes: DriverQuery['types'] = { getTypeParser: () => (value) => value }
+const rawTypes: NonNullable<DriverQuery['types']> = { getTypeParser: () => (value) => value }
 
 /** Which backend serves a connection; enough to end it, and only it. */
 export interface Backend {
@@ -53,7 +53,7 @@ export async function runOn(
     text,
     values,
     rowMode: 'array',
-    ...(rawTypes === undefined ? {} : { types: rawTypes }),
+    types: rawTypes,
     ...(context.named ? { name } : {}),
   }
   return bounded(context.clock, client.query(query), timeoutMs)

@@ -23,7 +23,18 @@ describe('an error of PostgreSQL', () => {
     expect(codeOf(storageFailure('a read', 5, state('55P03')))).toBe('TIMEOUT')
     expect(codeOf(storageFailure('a read', 5, state('57014')))).toBe('TIMEOUT')
     expect(codeOf(storageFailure('a read', 5, state('40001')))).toBe('STORAGE_BUSY')
+    expect(codeOf(storageFailure('a read', 5, state('EV001')))).toBe('STORAGE_BUSY')
     expect(codeOf(storageFailure('a read', 5, state('42601')))).toBe('STORAGE_FAILED')
+  })
+
+  it('says which numbers have come to their end, and takes no other check for that', () => {
+    const checked = (constraint: string) => raised({ ...state('23514'), constraint })
+    const positions = storageFailure('an append', 5, state('2200H'))
+    expect(positions).toMatchObject({ code: 'NUMBERS_EXHAUSTED', of: 'log' })
+    const versions = storageFailure('an append', 5, checked('streams_version_safe'))
+    expect(versions).toMatchObject({ code: 'NUMBERS_EXHAUSTED', of: 'stream' })
+    const own = storageFailure('an append', 5, checked('of_somebody_else'))
+    expect(codeOf(own)).toBe('STORAGE_FAILED')
   })
 
   it('of the connection keeps its words, or says what was tried', () => {
@@ -34,6 +45,8 @@ describe('an error of PostgreSQL', () => {
     })
     const silent = storageFailure('a read', 5, raised({ code: 'ECONNREFUSED' }, ''))
     expect(silent.message).toContain('a read')
+    // Drivers and proxies that throw what is no error.
+    expect(storageFailure('a read', 5, 'gone away').message).toContain('gone away')
   })
 
   it('tells interference, missing tables and changed records apart', () => {

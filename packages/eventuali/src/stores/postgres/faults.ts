@@ -51,7 +51,7 @@ async function* counterFaults(read: CheckRead, schema: string): AsyncGenerator<S
      FROM ${schema}.events_position s`,
     [],
   )
-  const [last, drawn, safe] = (row ?? []).map(Number) as [number, number, number]
+  const [last, drawn, safe] = (row as Row).map(Number) as [number, number, number]
   const kind = 'head'
   if (drawn < last) {
     const reason = `the sequence of positions stands at ${drawn}, below it`

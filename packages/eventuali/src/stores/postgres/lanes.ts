@@ -33,9 +33,7 @@ export class Lanes {
     const leftMs = deadline.leftMs()
     return new Promise((resolve, reject) => {
       const leave = (error: unknown): void => {
-        const at = this.#waiting.indexOf(go)
-        if (at === -1) return
-        this.#waiting.splice(at, 1)
+        this.#waiting.splice(this.#waiting.indexOf(go), 1)
         cleanUp()
         reject(error)
       }

@@ -7,6 +7,7 @@ import {
   type StreamState,
 } from '../../model/index.ts'
 import type {
+  AppendCondition,
   AppendOutcome,
   AppendRequest,
   CallOptions,
@@ -185,7 +186,7 @@ export class Reads {
 
   /** The refusal of a condition, with the events that caused it. */
   async conditionEvents(request: AppendRequest, options: CallOptions): Promise<AppendOutcome> {
-    const { query, position } = request.condition ?? { query: [], position: 0 }
+    const { query, position } = request.condition as AppendCondition
     const events: RecordedEvent[] = []
     const asked: LogQuery = {
       query,

@@ -198,6 +198,6 @@ function leastFrom(holders: Iterable<Holder>, least: number): number {
 
 function describe(row: Row): string {
   const [, pid, application, state, gid] = row
-  if (pid === null || pid === undefined) return `prepared transaction ${JSON.stringify(gid ?? '')}`
+  if (typeof pid !== 'string') return `prepared transaction ${JSON.stringify(gid)}`
   return `backend ${pid} (${application === '' ? 'no application name' : application}, ${state})`
 }

@@ -63,7 +63,6 @@ export class Settling {
       }
     }
     const known = new Map<string, Map<string, KnownRow>>()
-    if (names.length === 0) return known
     const sql = where === 'index' ? this.#byIndex : this.#byTail
     const rows = await run(sql, [names.join('\u001f'), ids.join('\u001f')])
     await knowTypes(rows, this.#types, deadline)

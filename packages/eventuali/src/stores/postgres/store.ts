@@ -182,7 +182,7 @@ class PostgresEventStore implements EventStore {
     const [row] = await connections.read(look, [], deadline)
     const replica = row?.[1] === 'true'
     const { incarnation } = await migrate(connections, schema, options.ids, deadline)
-    const sync = wantedSync(options.profile ?? 'durable', row?.[0] ?? '', connections.pooled)
+    const sync = wantedSync(options.profile ?? 'durable', String(row?.[0]), connections.pooled)
     const state = { incarnation, replica, sync }
     const store = new PostgresEventStore(options, schema, limits, connections, state)
     await store.#safe.start(deadline)
@@ -343,7 +343,7 @@ class PostgresEventStore implements EventStore {
         pooler: this.#connections.pooled ? 'transaction' : 'none',
         listen: this.#notifications.listening ? 'on' : 'off',
         schema: this.#schema,
-        amcheck: amcheck?.[0] ?? 'not installed',
+        amcheck: String(amcheck?.[0]),
       }
     })
   }

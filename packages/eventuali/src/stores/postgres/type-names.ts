@@ -29,7 +29,6 @@ export class TypeNames {
   async ensure(names: Iterable<string>, deadline: Deadline): Promise<void> {
     const unknown = new Set<string>()
     for (const name of names) if (!this.#ids.has(name)) unknown.add(name)
-    if (unknown.size === 0) return
     await this.#connections.read(this.#register, [[...unknown]], deadline)
     await this.#load(this.#find, [[...unknown]], deadline)
   }
