@@ -227,7 +227,7 @@ function addCondition(
   const { condition } = request
   if (condition === undefined) return
   for (const item of condition.query) {
-    const ids = item.types.flatMap((type) => types.idOf(type) ?? [])
+    const ids = item.types.map((type) => types.idOf(type) as number)
     const [tag] = item.tags
     c.itemRequest.push(number)
     c.itemPosition.push(condition.position)
