@@ -50,10 +50,9 @@ export class Layer<V> {
     for (const key of this.keys()) yield this.get(key) as V
   }
 
-  /** Writes what is in this layer into the one below. */
+  /** Writes what is in this layer into the one below, which there must be. */
   merge(): void {
-    const under = this.#under
-    if (under === undefined) return
+    const under = this.#under as Layer<V>
     if (this.#cleared) under.clear()
     for (const [key, value] of this.#own) {
       if (value === undefined) under.remove(key)

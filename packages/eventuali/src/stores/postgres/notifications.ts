@@ -151,7 +151,6 @@ export class Notifications {
   }
 
   #start(): void {
-    if (this.#closed) return
     void this.#listen()
     this.#pollMs = POLL_FAST_MS
     this.#schedulePoll()

@@ -60,6 +60,23 @@ test('a group is bounded by events and by bytes; one request alone may be larger
   expect(sizes).toEqual([1, 4, 1, 1, 1])
 })
 
+test('what comes too late in all of a group is not committed, and others go on', async () => {
+  const groups: string[][] = []
+  const queue = grouped((group) => {
+    groups.push(group.map((j) => j.name))
+    return group.map((j) => j.name)
+  })
+  let left = 10
+  const deadline = { leftMs: () => left, signal: undefined }
+  const late = [queue.submit(job('a'), deadline), queue.submit(job('b'), deadline)]
+  left = 0
+  for (const { reason } of (await Promise.allSettled(late)) as PromiseRejectedResult[]) {
+    expect(reason).toMatchObject({ code: 'TIMEOUT' })
+  }
+  expect(await queue.submit(job('c'))).toBe('c')
+  expect(groups).toEqual([['c']])
+})
+
 test('one culprit fails alone, whatever its place', async () => {
   for (const async of [false, true]) {
     for (let size = 1; size <= 9; size++) {
