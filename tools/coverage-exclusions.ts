@@ -86,16 +86,9 @@ export const exclusions: readonly Exclusion[] = [
     'stores/memory/models.ts': ["manifest.denied.sql ?? ''"],
     'stores/memory/store.ts': ["manifest.denied.within ?? ''", "manifest.denied.fork ?? ''"],
   }),
-  ...because(
-    'Only a waiter with a request stands in the queue; the type allows for one that left.',
-    {
-      'stores/sql/group-commit.ts': [
-        'waiter.onAbort = () => {\n      this.#queue = this.#queue.filter((other) => other !== waiter)\n      this.#queueBytes -= waiter.request?.bytes ?? 0',
-        'this.#queueBytes += request?.bytes ?? 0',
-        '|| !this.#expire(waiter)) return true\n        this.#queueBytes -= waiter.request?.bytes ?? 0',
-      ],
-    },
-  ),
+  ...because('Only what was in a group is put back, and a group is of requests.', {
+    'stores/sql/group-commit.ts': ['this.#queueBytes += request?.bytes ?? 0'],
+  }),
   ...because('A record of this kind that is listed by due time has one.', {
     'stores/memory/records.ts': ['(a.due ?? 0) - (b.due ?? 0)'],
   }),

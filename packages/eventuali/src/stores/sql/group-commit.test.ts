@@ -77,6 +77,21 @@ test('what comes too late in all of a group is not committed, and others go on',
   expect(groups).toEqual([['c']])
 })
 
+test('who wants to be alone leaves the line when it is too late, or when told to', async () => {
+  const queue = grouped((group) => group.map((j) => j.name))
+  const release = await queue.hold()
+  const stop = new AbortController()
+  const late = queue.hold(deadlineIn(clock, 20))
+  const stopped = queue.hold(deadlineIn(clock, 60_000, stop.signal))
+  const behind = queue.submit(job('a'))
+  await expect(late).rejects.toMatchObject({ code: 'TIMEOUT' })
+  stop.abort(new Error('enough'))
+  await expect(stopped).rejects.toThrow('enough')
+  expect(queue.waitingCount).toBe(1)
+  release()
+  expect(await behind).toBe('a')
+})
+
 test('one culprit fails alone, whatever its place', async () => {
   for (const async of [false, true]) {
     for (let size = 1; size <= 9; size++) {
