@@ -2,6 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import { exclusions } from './coverage-exclusions.ts'
 import { coverageReport, type FileCoverage } from './coverage-report.ts'
+import { inQuickFolder } from './quick-folder.ts'
 import { run } from './run.ts'
 
 // What the tests of the unit project do not go through, of the folders that a store consists of.
@@ -21,10 +22,13 @@ async function measure(): Promise<boolean> {
   rmSync(found, { force: true })
   const projects = ['--project', 'unit', '--project', 'servers']
   const args = ['run', ...projects, '--coverage.enabled', '--coverage.reportOnFailure', ...filters]
-  const { exitCode } = await run(process.execPath, ['node_modules/vitest/vitest.mjs', ...args], {
-    timeoutMs: 60 * 60_000,
-    show: true,
-  })
+  const { exitCode } = await inQuickFolder((env) =>
+    run(process.execPath, ['node_modules/vitest/vitest.mjs', ...args], {
+      timeoutMs: 60 * 60_000,
+      env,
+      show: true,
+    }),
+  )
   return exitCode === 0
 }
 

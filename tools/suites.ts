@@ -1,36 +1,11 @@
-import {
-  chmodSync,
-  existsSync,
-  globSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-} from 'node:fs'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { inQuickFolder } from './quick-folder.ts'
 import { run } from './run.ts'
 import type { Tally } from './tally.ts'
 
 const minute = 60_000
-
-const memoryFolder = '/dev/shm'
-/** The files of the tests, of a server and of programs that run at the same time take a part of it. */
-const memoryBytesMin = 4 * 2 ** 30
-
-/**
- * A folder for the files of tests that ask what is written and in which order, not how long a disk
- * takes: in memory where there is room, since waiting for syncs was most of a run.
- */
-function quickFolder(): string | undefined {
-  if (process.env.TMPDIR !== undefined || !existsSync(memoryFolder)) return undefined
-  const { bavail, bsize } = statfsSync(memoryFolder)
-  if (bavail * bsize < memoryBytesMin) return undefined
-  const folder = mkdtempSync(join(memoryFolder, 'eventuali-tests-'))
-  // A server that a test starts as another user has its files below.
-  chmodSync(folder, 0o711)
-  return folder
-}
 
 /** Narrows a run of vitest. */
 export interface VitestRun {
@@ -51,19 +26,19 @@ export async function vitestSuite(
   timeoutMs: number,
   { files = [], env, workers, onDisk = false }: VitestRun = {},
 ): Promise<Tally> {
-  const folder = onDisk ? undefined : quickFolder()
-  const place = folder === undefined ? {} : { TMPDIR: folder }
   const file = resolve('.tmp', `tally-${suite.replaceAll('/', '-')}.json`)
   rmSync(file, { force: true })
   const chosen = projects.flatMap((project) => ['--project', project])
   const reporters = ['--reporter=default', '--reporter=./tools/tally-reporter.ts']
   const limits = workers === undefined ? [] : [`--maxWorkers=${workers}`]
-  const { exitCode, seconds } = await run(
-    node,
-    ['node_modules/vitest/vitest.mjs', 'run', ...files, ...chosen, ...reporters, ...limits],
-    { timeoutMs, env: { EVENTUALI_TALLY: file, ...place, ...env }, show: true },
-  )
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  const args = ['run', ...files, ...chosen, ...reporters, ...limits]
+  const on = (place: Readonly<Record<string, string>>) =>
+    run(node, ['node_modules/vitest/vitest.mjs', ...args], {
+      timeoutMs,
+      env: { EVENTUALI_TALLY: file, ...place, ...env },
+      show: true,
+    })
+  const { exitCode, seconds } = onDisk ? await on({}) : await inQuickFolder(on)
   if (!existsSync(file)) {
     return { suite, passed: 0, failures: ['vitest ended early'], skips: [], seconds }
   }

@@ -49,7 +49,7 @@ export interface SnapshotSource {
   ): Promise<FoundSnapshot | undefined>
   /**
    * Waits until it is known which states may be used, for a load that cannot do without; gives
-   * whether that is news. Left out where waiting might hold up what it waits for.
+   * whether it is known then. Left out where waiting might hold up what it waits for.
    */
   trusted?(definition: AnyAggregate, options?: CallOptions): Promise<boolean>
   /** Told of a load of the newest state. */

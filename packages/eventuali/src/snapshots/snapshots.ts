@@ -211,7 +211,8 @@ export class Snapshots implements SnapshotSource {
   /** @internal */
   async trusted(definition: AnyAggregate, options: CallOptions = {}): Promise<boolean> {
     const trust = this.#trustOf(definition)
-    if (definition.snapshot === false || trust.fingerprint !== undefined) return false
+    if (definition.snapshot === false) return false
+    if (trust.fingerprint !== undefined) return true
     const { timeoutMs = BOUNDS.timeoutMs, signal } = options
     const over = new AbortController()
     const signals = signal === undefined ? [over.signal] : [over.signal, signal]
