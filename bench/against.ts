@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,7 +9,7 @@ import { ratioInterval } from './interval.ts'
 
 /**
  * Whether this checkout costs more CPU for an append than another commit did: the same appends in
- * processes of their own, in pairs, in turns; the mean ratio with its 95 % interval.
+ * processes of their own, two at a time, in turns; the mean ratio with its 95 % interval.
  */
 const here = fileURLToPath(new URL('..', import.meta.url))
 const child = fileURLToPath(new URL('against-child.ts', import.meta.url))
@@ -28,17 +29,66 @@ const folder = mkdtempSync(join(isFolder('/dev/shm') ? '/dev/shm' : tmpdir(), 'e
 const base = join(folder, 'base')
 const git = (...args: readonly string[]) => execFileSync('git', ['-C', here, ...args])
 
-/** Appends that take some seconds, each with a place of its own. */
+/** Appends of one slice, which takes some milliseconds, and how many a run does. */
 const stores = [
-  { name: 'memory', count: 150_000, url: () => 'memory:' },
-  { name: 'sqlite, relaxed', count: 30_000, url: (file: string) => `sqlite:${file}` },
+  { name: 'memory', slice: 2000, slices: 120, url: () => 'memory:' },
+  { name: 'sqlite, relaxed', slice: 600, slices: 80, url: (file: string) => `sqlite:${file}` },
 ] as const
+/** The first half of the slices is not counted: code is compiled, in several goes, and caches fill. */
+const warmUpShare = 1 / 2
 
-function microseconds(root: string, store: (typeof stores)[number], file: string): number {
-  const args = [child, root, store.url(file), String(store.count)]
-  const output = execFileSync(process.execPath, args, { encoding: 'utf8' })
-  for (const end of ['', '-wal', '-shm']) rmSync(`${file}${end}`, { force: true })
-  return Number(output.trim())
+class Program {
+  readonly #child: ChildProcess
+
+  constructor(root: string, url: string) {
+    this.#child = fork(child, [root, url])
+  }
+
+  /** What it says next. */
+  async answer(): Promise<number> {
+    const [value] = (await once(this.#child, 'message')) as [number]
+    return value
+  }
+
+  append(count: number): Promise<number> {
+    const answer = this.answer()
+    this.#child.send(count)
+    return answer
+  }
+
+  async end(): Promise<void> {
+    const ended = once(this.#child, 'exit')
+    this.#child.send(0)
+    await ended
+  }
+}
+
+/**
+ * What an append costs in two programs, in microseconds. They take turns every few milliseconds,
+ * so that whatever else the machine does meets both.
+ */
+async function pairOf(
+  store: (typeof stores)[number],
+  file: string,
+): Promise<{ readonly own: number; readonly theirs: number }> {
+  const roots = [here, base]
+  const programs = roots.map((root, n) => new Program(root, store.url(`${file}-${n}`)))
+  await Promise.all(programs.map((program) => program.answer()))
+  const sums = [0, 0]
+  const from = Math.ceil(store.slices * warmUpShare)
+  for (let slice = 0; slice < store.slices; slice++) {
+    // Each goes first as often as second.
+    for (const n of slice % 2 === 0 ? [0, 1] : [1, 0]) {
+      const cost = await (programs[n] as Program).append(store.slice)
+      if (slice >= from) sums[n] = (sums[n] as number) + cost
+    }
+  }
+  await Promise.all(programs.map((program) => program.end()))
+  for (const n of [0, 1]) {
+    for (const end of ['', '-wal', '-shm']) rmSync(`${file}-${n}${end}`, { force: true })
+  }
+  const [own = 0, theirs = 0] = sums.map((sum) => sum / (store.slices - from))
+  return { own, theirs }
 }
 
 try {
@@ -50,11 +100,9 @@ try {
     const ratios: number[] = []
     const costs: number[] = []
     for (let round = 0; round < rounds; round++) {
-      const file = join(folder, `log-${round}.db`)
-      const roots = round % 2 === 0 ? [here, base] : [base, here]
-      const cost = new Map(roots.map((root) => [root, microseconds(root, store, file)]))
-      ratios.push((cost.get(here) as number) / (cost.get(base) as number))
-      costs.push(cost.get(base) as number)
+      const { own, theirs } = await pairOf(store, join(folder, `log-${round}`))
+      ratios.push(own / theirs)
+      costs.push(theirs)
     }
     const [least, mean, most] = ratioInterval(ratios).map((value) => ((value - 1) * 100).toFixed(1))
     const typical = costs.toSorted((a, b) => a - b)[Math.floor(rounds / 2)] as number
