@@ -23,9 +23,9 @@ function bounded() {
   }
   const connection = { prepare: () => ({ get }) } as unknown as SqlConnection
   const bound = new WalBound(file, clock)
-  const commit = (count = 1): number => {
+  const commit = (count = 1, bytes = MIB): number => {
     const before = state.asked
-    for (let n = 0; n < count; n++) bound.afterCommit(connection)
+    for (let n = 0; n < count; n++) bound.afterCommit(connection, bytes)
     return state.asked - before
   }
   // Sparse: takes no room on the disk.
@@ -36,11 +36,17 @@ function bounded() {
 test('a log below the bound is left alone, and not measured at every commit', () => {
   const { commit, grow } = bounded()
   grow(8 * MIB)
-  // Room for four groups of 8 MiB: the next look is at the fifth commit.
   expect(commit()).toBe(0)
   grow(41 * MIB)
-  expect(commit(4)).toBe(0)
-  expect(commit()).toBe(1)
+  // The next look is after another two MiB.
+  expect(commit(16, MIB / 8)).toBe(0)
+  expect(commit(1, MIB / 8)).toBe(1)
+  // Or less, where less is left.
+  grow(39.5 * MIB)
+  expect(commit(1, MIB / 8)).toBe(0)
+  grow(41 * MIB)
+  expect(commit(4, MIB / 8)).toBe(0)
+  expect(commit(1, MIB / 8)).toBe(1)
 })
 
 test('a log beyond the bound is begun anew at each commit until it is small', () => {
@@ -49,6 +55,9 @@ test('a log beyond the bound is begun anew at each commit until it is small', ()
   expect(commit(3)).toBe(3)
   grow(0)
   expect(commit(5)).toBe(0)
+  // One that may have filled it alone is looked at alone.
+  grow(41 * MIB)
+  expect(commit(1, 50 * MIB)).toBe(1)
 })
 
 test('a reader in the way is asked less and less often, at least once a second', async () => {

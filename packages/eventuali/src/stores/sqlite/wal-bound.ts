@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs'
 import type { Clock } from '../../kernel/index.ts'
-import { groupLimitsDefault } from '../sql/index.ts'
 import type { SqlConnection } from './driver.ts'
 
 /** From this size on the log is copied back and begun anew, whoever else writes. */
 const WAL_BYTES_MAX: number = 40 * 1024 * 1024
+/** What a program writes between two looks at the size: others write at the same time. */
+const LOOK_BYTES: number = 2 * 1024 * 1024
 /** A reader in the way is asked again after so long, at most. */
 const RETRY_FIRST_MS = 25
 const RETRY_MAX_MS = 1000
@@ -21,8 +22,8 @@ export function walBytes(file: string): number {
 export class WalBound {
   readonly #file: string
   readonly #clock: Clock
-  /** Own commits until the next look: as many as fit below the bound; others look on their own. */
-  #commitsLeft = 0
+  /** Bytes of own commits until the next look. */
+  #bytesLeft = 0
   #retryMs = RETRY_FIRST_MS
   #retryAtMs = Number.NEGATIVE_INFINITY
 
@@ -31,14 +32,18 @@ export class WalBound {
     this.#clock = clock
   }
 
-  /** Takes no longer than a copy of what is in the log and the few milliseconds of a busy wait. */
-  afterCommit(connection: SqlConnection): void {
-    if (this.#commitsLeft-- > 0) return
+  /**
+   * After a commit that has written so many bytes at most. Takes no longer than a copy of what is in
+   * the log and the few milliseconds of a busy wait.
+   */
+  afterCommit(connection: SqlConnection, bytesMax: number): void {
+    this.#bytesLeft -= bytesMax
+    if (this.#bytesLeft >= 0) return
+    this.#bytesLeft = 0
     try {
-      const bytes = walBytes(this.#file)
-      const room = Math.max(0, WAL_BYTES_MAX - bytes)
-      this.#commitsLeft = Math.floor(room / groupLimitsDefault.groupBytesMax)
-      if (room === 0) this.#beginAnew(connection)
+      const room = WAL_BYTES_MAX - walBytes(this.#file)
+      if (room > 0) this.#bytesLeft = Math.min(room, LOOK_BYTES)
+      else this.#beginAnew(connection)
     } catch {
       // The disk is in the way; the next look tries again.
     }

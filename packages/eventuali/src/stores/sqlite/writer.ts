@@ -99,8 +99,8 @@ export class Writer {
     }
   }
 
-  /** Commits durably, or rolls back and throws. */
-  commit(): void {
+  /** Commits durably, or rolls back and throws. `bytesMax`: what it may have added to the log. */
+  commit(bytesMax: number = Number.POSITIVE_INFINITY): void {
     try {
       this.#session.sql.commit.run()
     } catch (error) {
@@ -120,7 +120,7 @@ export class Writer {
       }
       this.#verified = true
     }
-    this.#walBound?.afterCommit(this.#session.connection)
+    this.#walBound?.afterCommit(this.#session.connection, bytesMax)
   }
 
   /** Undoes the open transaction because of `error`. */
@@ -180,7 +180,7 @@ export class Writer {
       if (refusal !== undefined) return [refusal]
       throw storageError('append', error, this.full)
     }
-    this.commit()
+    this.commit(logBytesMax(requests))
     unit.promote()
     if (unit.stored) onStored()
     return outcomes
@@ -230,6 +230,13 @@ export class Writer {
   }
 }
 
+/** Each event touches a few pages of the table and of its indexes, and the tags touch theirs. */
+function logBytesMax(requests: readonly PreparedRequest[]): number {
+  let sum = 4 * PAGE_BYTES
+  for (const { bytes, eventCount } of requests) sum += 2 * bytes + 8 * PAGE_BYTES * eventCount
+  return sum
+}
+
 function reopened(reopen: () => SqlConnection): Session {
   const connection = reopen()
   try {
@@ -239,6 +246,8 @@ function reopened(reopen: () => SqlConnection): Session {
     throw error
   }
 }
+
+const PAGE_BYTES = 4096
 
 /** The bound of a call that names none. */
 export const timeoutMsDefault = 30_000
