@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type Deadline, deadlineIn, seededRandom } from '../../kernel/index.ts'
-import { type ManualClock, manualClock } from '../../testing/clock.ts'
+import { type ManualClock, manualClock } from '../../testing/index.ts'
 import { Connections, type Session } from './connections.ts'
 import type { DriverPool, DriverPoolClient } from './driver.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { deadlineIn } from '../../kernel/index.ts'
-import { manualClock } from '../../testing/clock.ts'
+import { manualClock } from '../../testing/index.ts'
 import { Lanes } from './lanes.ts'
 
 const forEver = { leftMs: () => Number.POSITIVE_INFINITY, signal: undefined }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { manualClock } from '../../testing/clock.ts'
+import { manualClock } from '../../testing/index.ts'
 import type { SqlConnection } from './driver.ts'
 import { WalBound } from './wal-bound.ts'
 

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import { sleep, systemClock } from '../../kernel/index.ts'
-import { manualClock } from '../../testing/clock.ts'
+import { manualClock } from '../../testing/index.ts'
 import { openSqliteStore } from './index.ts'
 import { Watcher } from './watch.ts'
 
