@@ -34,7 +34,7 @@ const stores = [
   { name: 'memory', slice: 2000, slices: 120, url: () => 'memory:' },
   { name: 'sqlite, relaxed', slice: 600, slices: 80, url: (file: string) => `sqlite:${file}` },
 ] as const
-/** The first half of the slices is not counted: code is compiled, in several goes, and caches fill. */
+/** The first half of the slices is not counted: code is compiled in several goes, caches fill. */
 const warmUpShare = 1 / 2
 
 class Program {

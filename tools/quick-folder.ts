@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 
 const memoryFolder = '/dev/shm'
-/** The files of the tests, of a server and of programs that run at the same time take a part of it. */
+/** Tests, a server and programs run at the same time, and each takes a part of it. */
 const memoryBytesMin = 4 * 2 ** 30
 
 function made(): string | undefined {

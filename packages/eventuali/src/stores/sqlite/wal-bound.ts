@@ -33,8 +33,8 @@ export class WalBound {
   }
 
   /**
-   * After a commit that has written so many bytes at most. Takes no longer than a copy of what is in
-   * the log and the few milliseconds of a busy wait.
+   * After a commit that has written so many bytes at most. Takes no longer than a copy of what is
+   * in the log and the few milliseconds of a busy wait.
    */
   afterCommit(connection: SqlConnection, bytesMax: number): void {
     this.#bytesLeft -= bytesMax
