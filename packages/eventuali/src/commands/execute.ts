@@ -5,6 +5,7 @@ import {
   type CommandContext,
   type EventInput,
   type EventMetadata,
+  type ExpectedVersion,
   InvalidArgumentError,
   type RecordedEvent,
   streamOf,
@@ -15,7 +16,7 @@ import { appendPrepared, checkedExpectedVersion } from './append.ts'
 import type { ExecuteOptions, ExecuteResult } from './command-arguments.ts'
 import { currentContext } from './context.ts'
 import { foldStream, type Loaded } from './fold.ts'
-import { prepareEvents } from './prepare.ts'
+import { type PreparedEvents, prepareEvents } from './prepare.ts'
 import { type CommandRuntime, pause, remaining } from './runtime.ts'
 
 /** Events of a decision, and the validators' outputs where they are known already. */
@@ -74,28 +75,100 @@ async function decideAndAppend(
   call: CallOptions | undefined,
 ): Promise<ExecuteResult> {
   const { access, runtime, definition, options } = run
-  const { commandId } = options
-  const loaded: Loaded<unknown> = run.isCreation
-    ? { state: definition.initial(), version: 0 }
-    : await foldStream(access, definition, stream, call, runtime.snapshots)
-  const { state, version } = loaded
-  const expected = run.isCreation ? 0 : (options.expectedVersion ?? version)
-  // Deciding on a state that the caller has not seen could refuse for the wrong reason.
-  if (typeof expected === 'number' && expected !== version) {
-    throw new VersionConflictError(stream, expected, version)
+  if (run.isCreation) {
+    const initial = { state: definition.initial(), version: 0 }
+    return decideOn(run, stream, initial, 0, call)
   }
+  const held = await decideOnHeld(run, stream, call)
+  if (held !== undefined) return held
+  const loaded = await foldStream(access, definition, stream, call, runtime.snapshots)
+  const expected = options.expectedVersion ?? loaded.version
+  // Deciding on a state that the caller has not seen could refuse for the wrong reason.
+  if (typeof expected === 'number' && expected !== loaded.version) {
+    throw new VersionConflictError(stream, expected, loaded.version)
+  }
+  return decideOn(run, stream, loaded, expected, call)
+}
+
+async function decideOn(
+  run: CommandRun,
+  stream: string,
+  loaded: Loaded<unknown>,
+  expected: ExpectedVersion,
+  call: CallOptions | undefined,
+): Promise<ExecuteResult> {
+  const prepared = await preparedDecision(run, stream, loaded)
+  if (prepared === undefined) {
+    return { stream, version: loaded.version, position: undefined, events: [] }
+  }
+  return appendDecision(run, stream, loaded, prepared, expected, call)
+}
+
+/** What the decision comes to, ready to be appended; undefined for no events. */
+async function preparedDecision(
+  run: CommandRun,
+  stream: string,
+  { state, version }: Loaded<unknown>,
+): Promise<PreparedEvents | undefined> {
+  const { runtime, options } = run
+  const { commandId } = options
   const now = new Date(runtime.clock.now())
   const decided = await run.decide(state, { id: run.id, stream, version, now, commandId })
-  if (decided.events.length === 0) return { stream, version, position: undefined, events: [] }
-  const prepared = await prepareEvents(runtime, stream, decided.events, {
+  if (decided.events.length === 0) return undefined
+  return prepareEvents(runtime, stream, decided.events, {
     metadata: commandMetadata(options),
     idAt: commandId === undefined ? undefined : (index) => uuidV5(commandId, stream, index),
     outputs: decided.outputs,
   })
-  return appendPrepared(access, runtime, stream, prepared, expected, {
-    ...call,
-    recreate: options.recreate,
-  })
+}
+
+async function appendDecision(
+  run: CommandRun,
+  stream: string,
+  loaded: Loaded<unknown>,
+  prepared: PreparedEvents,
+  expected: ExpectedVersion,
+  call: CallOptions | undefined,
+): Promise<ExecuteResult> {
+  const { access, runtime, definition, options } = run
+  const { snapshots } = runtime
+  const bounds = { ...call, recreate: options.recreate }
+  const result = await appendPrepared(access, runtime, stream, prepared, expected, bounds)
+  if (snapshots?.appended !== undefined && result.duplicate !== true) {
+    // As a later load would see them: what JSON leaves out is not there.
+    const stored = result.events.map((event, index) => ({
+      ...event,
+      data: JSON.parse(JSON.stringify(prepared.events[index]?.data)),
+      metadata: JSON.parse(JSON.stringify(event.metadata)),
+    }))
+    snapshots.appended(definition, stream, loaded, stored)
+  }
+  return result
+}
+
+/**
+ * Decides on a state in memory, where there is one, without a look at the stream. Undefined where
+ * only that look can tell: the state may be old, and so the reason for a refusal, or for nothing
+ * to do.
+ */
+async function decideOnHeld(
+  run: CommandRun,
+  stream: string,
+  call: CallOptions | undefined,
+): Promise<ExecuteResult | undefined> {
+  const { runtime, definition, options } = run
+  const held = runtime.snapshots?.held?.(definition, stream)
+  if (held === undefined || (options.expectedVersion ?? held.version) !== held.version) {
+    return undefined
+  }
+  const prepared = await preparedDecision(run, stream, held).catch(() => undefined)
+  if (prepared === undefined) return undefined
+  try {
+    return await appendDecision(run, stream, held, prepared, held.version, call)
+  } catch (error) {
+    if (isConflictOn(stream, error)) return undefined
+    throw error
+  }
 }
 
 function isConflictOn(stream: string, error: unknown): boolean {

@@ -205,7 +205,7 @@ async function foldKept(
   }
   const from = progress === undefined ? undefined : found
   if (progress === undefined) {
-    snapshots.foreign(stream)
+    snapshots.foreign(stream, found)
     progress = await foldFrom(access, definition, stream, options, snapshots, undefined)
   }
   const whole = progress as Progress

@@ -47,4 +47,10 @@ export type {
   RecordReads,
   StoredRecord,
 } from './records.ts'
-export type { AnyAggregate, FoundSnapshot, LoadedState, SnapshotSource } from './snapshots.ts'
+export type {
+  AnyAggregate,
+  FoundSnapshot,
+  HeldState,
+  LoadedState,
+  SnapshotSource,
+} from './snapshots.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../kernel/index.ts'
-import type { AggregateDefinition, EventInput } from '../model/index.ts'
+import type { AggregateDefinition, EventInput, RecordedEvent } from '../model/index.ts'
 import type { CallOptions } from './call-options.ts'
 import type { StreamAccess } from './event-store.ts'
 
@@ -14,6 +14,12 @@ export interface FoundSnapshot {
   readonly position: number
   /** Milliseconds since the epoch. */
   readonly takenAt: number
+}
+
+/** A state in memory, and the stream's version that it was folded up to. */
+export interface HeldState {
+  readonly state: unknown
+  readonly version: number
 }
 
 /** What a load has gone through. */
@@ -52,8 +58,20 @@ export interface SnapshotSource {
    * whether it is known then. Left out where waiting might hold up what it waits for.
    */
   trusted?(definition: AnyAggregate, options?: CallOptions): Promise<boolean>
-  /** Told of a load of the newest state. */
-  loaded(definition: AnyAggregate, stream: string, load: LoadedState): void
+  /** Told of a load of the newest state; gives whether one is kept of it. */
+  loaded(definition: AnyAggregate, stream: string, load: LoadedState): boolean
   /** Told of a state that is of another history than the stream's. */
-  foreign(stream: string): void
+  foreign(stream: string, found?: FoundSnapshot): void
+  /**
+   * A state that a command may decide on without a look at the stream. It may be old: only an
+   * append that expects its version tells. Left out by sources that ask the store.
+   */
+  held?(definition: AnyAggregate, stream: string): HeldState | undefined
+  /** Told of the events that a command has appended to a state, as they are stored. */
+  appended?(
+    definition: AnyAggregate,
+    stream: string,
+    from: HeldState,
+    events: readonly RecordedEvent[],
+  ): void
 }

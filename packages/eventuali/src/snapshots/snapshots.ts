@@ -155,7 +155,7 @@ export class Snapshots implements SnapshotSource {
       clock: this.clock,
       countsBytes: false,
       find: (...args) => this.find(...args),
-      loaded: () => {},
+      loaded: () => false,
       foreign: (stream) => this.foreign(stream),
       get readOnly() {
         return this
@@ -222,24 +222,25 @@ export class Snapshots implements SnapshotSource {
   }
 
   /** @internal */
-  loaded(definition: AnyAggregate, stream: string, load: LoadedState): void {
+  loaded(definition: AnyAggregate, stream: string, load: LoadedState): boolean {
     const { every, bytes, loadMs, ageMs, streams } = this.#policy
     const { eventCount, byteCount, elapsedMs, from } = load
     const age = from === undefined ? 0 : this.clock.now() - from.takenAt
     const isDue = eventCount >= every || byteCount >= bytes || elapsedMs >= loadMs || age >= ageMs
     const fingerprint = this.#trusts.get(definition)?.fingerprint
-    if (!isDue || eventCount === 0 || fingerprint === undefined || !streams(stream)) return
+    if (!isDue || eventCount === 0 || fingerprint === undefined || !streams(stream)) return false
     // A store that is closing, or far behind, keeps it another time.
     const isFull = this.#waiting.size >= WAITING_COUNT_MAX && !this.#waiting.has(stream)
     if (this.#closed || isFull) {
       this.#counts.refused++
-      return
+      return false
     }
     const json = this.#jsonOf(definition, stream, load.state)
-    if (json === undefined) return
+    if (json === undefined) return false
     const { version, position } = load
     const state = { stream, version, position, takenAt: this.clock.now(), fingerprint }
     this.#enqueue(stream, () => this.#write(definition, state, json))
+    return true
   }
 
   /** @internal */
@@ -317,6 +318,7 @@ export class Snapshots implements SnapshotSource {
     let found: LoadedState | undefined
     const loaded: SnapshotSource['loaded'] = (_definition, _stream, load) => {
       found = load
+      return false
     }
     await this.#load(definition, stream, { ...this.readOnly, loaded, foreign: () => {} })
     if (found === undefined || found.version === 0) return undefined

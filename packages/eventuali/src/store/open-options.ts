@@ -1,3 +1,4 @@
+import type { CacheOptions } from '../caching/index.ts'
 import type { Clock, IdSource, Random } from '../kernel/index.ts'
 import type { CodecOptions } from '../model/index.ts'
 import type { CommandTarget, ProcessDefinition } from '../processes/index.ts'
@@ -33,6 +34,11 @@ export interface OpenStoreSettings {
   readonly codec?: CodecOptions | undefined
   /** Keeps states of aggregates, so that long streams load fast. Nothing is kept when left out. */
   readonly snapshots?: SnapshotOptions | undefined
+  /**
+   * Holds the newest known states of aggregates in memory: loads read what came after, commands
+   * read nothing. States are frozen then. Nothing is held when left out.
+   */
+  readonly cache?: CacheOptions | undefined
   /**
    * What happens with the schemas of `events` when the store opens: they are registered, and
    * checked against those that are registered already when a `compatibility` is asked for.

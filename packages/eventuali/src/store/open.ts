@@ -1,3 +1,4 @@
+import { AggregateCache } from '../caching/index.ts'
 import {
   type CommandRuntime,
   defaultRetryPolicy,
@@ -105,7 +106,8 @@ export async function openStore(
         load: (definition, stream, source) =>
           foldStream(adapter, definition, stream, { timeoutMs }, source),
       })
-    const keeping: CommandRuntime = { ...runtime, snapshots }
+    const cache = options.cache && new AggregateCache(snapshots, clock, options.cache)
+    const keeping: CommandRuntime = { ...runtime, snapshots: cache ?? snapshots }
     const readSide = new ReadSide(port, keeping, {
       ...{ projections, processes, scheduleTargets, leaseTtlMs, timeoutMs },
     })

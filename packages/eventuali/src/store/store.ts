@@ -1,3 +1,4 @@
+import { AggregateCache } from '../caching/index.ts'
 import {
   type AggregateRepository,
   type AppendAllEntry,
@@ -279,10 +280,23 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     return this.#readSide.processes
   }
 
+  /** The states in memory. Throws CapabilityError unless opened with `cache`. */
+  get cache(): AggregateCache {
+    const { snapshots } = this.#runtime
+    if (snapshots instanceof AggregateCache) return snapshots
+    throw new CapabilityError(this.adapter, 'cache', 'open the store with { cache: { bytes } }')
+  }
+
+  #kept(): Snapshots | undefined {
+    const { snapshots: source } = this.#runtime
+    const kept = source instanceof AggregateCache ? source.inner : source
+    return kept instanceof Snapshots ? kept : undefined
+  }
+
   /** The kept states of aggregates. Throws CapabilityError unless opened with `snapshots`. */
   get snapshots(): Snapshots {
-    const { snapshots } = this.#runtime
-    if (snapshots instanceof Snapshots) return snapshots
+    const snapshots = this.#kept()
+    if (snapshots !== undefined) return snapshots
     throw new CapabilityError(this.adapter, 'snapshots', 'open the store with { snapshots: {} }')
   }
 
@@ -433,7 +447,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   async #close(): Promise<void> {
     await Promise.all([...this.#subscriptions].map((subscription) => subscription.stop()))
     await this.#readSide.stop()
-    if (this.#runtime.snapshots instanceof Snapshots) await this.#runtime.snapshots.stop()
+    await this.#kept()?.stop()
     await this.port.close()
   }
 

@@ -1,0 +1,1 @@
+export { AggregateCache, type CacheOptions, type CacheStats } from './aggregate-cache.ts'
