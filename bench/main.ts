@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { cacheCases } from './cache-case.ts'
 import { codecFacts } from './codec-facts.ts'
 import { writeDocs } from './docs-page.ts'
 import { emmettCases } from './emmett-case.ts'
@@ -73,6 +74,7 @@ const sqlite = [
   sqliteProjection(folder, baseCount),
   upcastCase(folder, values.quick),
   ...snapshotCases(folder, values.quick),
+  ...cacheCases(folder, values.quick),
 ]
 const emmett =
   values.emmett === undefined
