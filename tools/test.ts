@@ -9,12 +9,15 @@ import { asSeenByCi, report, sumLine, type Tally } from './tally.ts'
 const minute = 60_000
 const { values } = parseArgs({ options: { line: { type: 'string', default: '24' } } })
 
+/** Servers and timers are waited for: one more than the cores of the smallest machine. */
+const workers = 3
+
 const quickLanes = laneTable.filter(({ quick }) => quick === true)
 
 /** Everything but the long lanes, on the Node that the workspace is pinned to. */
 async function allSuites(): Promise<Tally[]> {
   const node = process.execPath
-  const unit = await vitestSuite('unit', ['unit', 'tools'], node, 15 * minute)
+  const unit = await vitestSuite('unit', ['unit', 'tools'], node, 15 * minute, { workers })
   return [
     unit,
     await adapterTableTally(unit.contract ?? []),
@@ -29,7 +32,7 @@ async function allSuites(): Promise<Tally[]> {
 /** What the floor of line 22 must hold: the unit and contract tests. */
 async function floorSuites(): Promise<Tally[]> {
   const node = resolve('node_modules/node-22/bin/node')
-  return [await vitestSuite('unit-22', ['unit'], node, 15 * minute)]
+  return [await vitestSuite('unit-22', ['unit'], node, 15 * minute, { workers })]
 }
 
 const raw = values.line === '22' ? await floorSuites() : await allSuites()
