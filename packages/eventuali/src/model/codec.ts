@@ -10,6 +10,7 @@ import {
 import type { EventMetadata, RecordedEvent } from './event.ts'
 import { jsonTextOf } from './json-value.ts'
 import { eventBytesMax } from './limits.ts'
+import { TextEvent } from './text-event.ts'
 
 /** An event as rows carry it. */
 export interface EncodedEvent {
@@ -79,6 +80,11 @@ function checksum(
   return data.length < joinedCharsMax ? crc32(front + data) : crc32(data, crc32(front))
 }
 
+function dataText({ data }: EncodableEvent): string {
+  if (data === undefined) throw new DataNotJsonError('data', 'is undefined; use null')
+  return jsonTextOf(data, 'data')
+}
+
 /**
  * Turns an event into the text that rows hold, once, before any transaction is entered. A store
  * that keeps rows in memory leaves the checksum out: no medium lies between writing and reading.
@@ -90,8 +96,7 @@ export function encodeEvent(
   encoder?: BodyEncoder | undefined,
   isChecked = true,
 ): EncodedEvent {
-  if (event.data === undefined) throw new DataNotJsonError('data', 'is undefined; use null')
-  const data = jsonTextOf(event.data, 'data')
+  const data = TextEvent.textOf(event) ?? dataText(event)
   let metadata = ''
   for (const _ in event.metadata) {
     metadata = jsonTextOf(event.metadata, 'metadata')

@@ -433,7 +433,10 @@ export class ImportLineError extends EventualiError {
 /** The source of an import cannot be read to its end: no such file, a broken .gz, a cut array. */
 export class ImportSourceError extends EventualiError {
   readonly code = 'IMPORT_SOURCE_FAILED'
+  /** What is wrong with it. */
+  readonly reason: string
   constructor(name: string, reason: string, options?: ErrorOptionsWithCause) {
     super(`cannot read ${name}: ${reason}; give a readable file of NDJSON or a JSON array`, options)
+    this.reason = reason
   }
 }

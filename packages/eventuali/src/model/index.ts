@@ -151,7 +151,7 @@ export {
 export { UpcastError, UpcasterMissingError } from './evolution-errors.ts'
 export type { Json } from './json.ts'
 export type { JsonProblem } from './json-check.ts'
-export { assertJson } from './json-value.ts'
+export { assertJson, jsonTextOf } from './json-value.ts'
 export { NumbersExhaustedError } from './limit-errors.ts'
 export { eventBytesMax, nestingDepthMax } from './limits.ts'
 export {
@@ -207,3 +207,4 @@ export {
   SubscriptionChangedError,
   SubscriptionUnknownError,
 } from './subscription-errors.ts'
+export { TextEvent } from './text-event.ts'

@@ -1,15 +1,10 @@
 import { type Clock, type Random, systemClock, systemRandom } from '../kernel/index.ts'
 import { ImportLineError, InvalidArgumentError } from '../model/index.ts'
-import {
-  type ImportBatch,
-  type ImportItem,
-  LineReader,
-  readBatches,
-  type SkippedLine,
-  splitSource,
-} from './import-lines.ts'
+import type { BatchSource } from './batch-source.ts'
+import type { ImportBatch, ImportItem, SkippedLine } from './import-lines.ts'
 import { type PortOrStore, portOf } from './port-or-store.ts'
-import { type ImportSource, openSource, sourceNameOf } from './source.ts'
+import { openBatches, type ThreadChoice, threadDefault } from './reading-thread.ts'
+import { type ImportSource, sourceNameOf } from './source.ts'
 import { type ImportTarget, isContentError, storeItems, unstorableItems } from './store-batch.ts'
 
 /** How far an import has come; everything counted is stored durably. */
@@ -97,11 +92,21 @@ export async function importEvents(
   source: ImportSource,
   options: ImportOptions = {},
 ): Promise<ImportResult> {
-  const run = new ImportRun(portOf(store), source, options)
+  return importWith(threadDefault, store, source, options)
+}
+
+/** `importEvents` with another choice of what is read by a second thread. */
+export async function importWith(
+  thread: ThreadChoice,
+  store: PortOrStore<ImportTarget>,
+  source: ImportSource,
+  options: ImportOptions = {},
+): Promise<ImportResult> {
+  const run = new ImportRun(portOf(store), source, options, thread)
   try {
     return await run.go()
   } finally {
-    run.close()
+    await run.close()
   }
 }
 
@@ -109,27 +114,29 @@ class ImportRun {
   readonly #target: ImportTarget
   readonly #options: ImportOptions
   readonly #sources: { readonly clock: Clock; readonly random: Random }
-  readonly #source: ReturnType<typeof openSource>
-  readonly #reader: LineReader
-  readonly #batches: AsyncGenerator<ImportBatch>
+  readonly #source: BatchSource
   readonly #startedMs: number
   readonly #skipped: SkippedLine[] = []
   #skippedCount = 0
   #events = 0
   #duplicates = 0
 
-  constructor(target: ImportTarget, source: ImportSource, options: ImportOptions) {
+  constructor(
+    target: ImportTarget,
+    source: ImportSource,
+    options: ImportOptions,
+    thread: ThreadChoice,
+  ) {
     const batchCountMax = batchCount(options.batchCountMax)
     const name = options.sourceName ?? sourceNameOf(source)
     const clock = options.clock ?? systemClock
     this.#target = target
     this.#options = options
     this.#sources = { clock, random: options.random ?? systemRandom }
-    this.#source = openSource(source, name, options.signal)
-    this.#reader = new LineReader(name, () => clock.now())
-    const lines = splitSource(this.#source.chunks, name)
-    this.#batches = readBatches(lines, this.#reader, { batchCountMax, batchBytesMax })
     this.#startedMs = clock.monotonic()
+    const bounds = { batchCountMax, batchBytesMax }
+    const job = { source, name, bounds, now: () => clock.now(), signal: options.signal }
+    this.#source = openBatches(job, thread)
   }
 
   async go(): Promise<ImportResult> {
@@ -137,7 +144,7 @@ class ImportRun {
     // follow the lines, and nothing may be stored behind a batch that failed.
     let inFlight: Promise<void> = Promise.resolve()
     try {
-      for await (const batch of this.#batches) {
+      for await (const batch of this.#source.batches) {
         await inFlight
         this.#options.signal?.throwIfAborted()
         inFlight = this.#store(batch)
@@ -150,8 +157,8 @@ class ImportRun {
     return this.#result()
   }
 
-  close(): void {
-    this.#source.close()
+  close(): Promise<void> {
+    return this.#source.close()
   }
 
   async #store(batch: ImportBatch): Promise<void> {
@@ -196,7 +203,7 @@ class ImportRun {
     return {
       events: this.#events,
       duplicates: this.#duplicates,
-      streams: this.#reader.streamCount,
+      streams: this.#source.streamCount(),
       skipped: this.#skipped,
       skippedCount: this.#skippedCount,
       seconds,

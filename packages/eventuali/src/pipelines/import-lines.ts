@@ -8,6 +8,15 @@ import { type SourceLine, splitLines } from './lines.ts'
 /** The longest line that is read: the largest event with room for the names around it. */
 export const lineBytesMax: number = eventBytesMax + 1024 * 1024
 
+/** An event as its line gives it, with the id that it has or gets. */
+export interface ReadLine {
+  /** Counts from 1. */
+  readonly line: number
+  readonly id: string
+  readonly parsed: ImportedEvent
+  readonly text: string
+}
+
 /** An event that is ready to be appended, with the line it came from. */
 export interface ImportItem {
   readonly line: number
@@ -23,8 +32,8 @@ export interface SkippedLine {
 }
 
 /** Consecutive lines that are stored together, or not at all. */
-export interface ImportBatch {
-  readonly items: readonly ImportItem[]
+export interface ImportBatch<Item = ImportItem> {
+  readonly items: readonly Item[]
   readonly skipped: readonly SkippedLine[]
 }
 
@@ -67,20 +76,18 @@ export interface BatchBounds {
 }
 
 /**
- * Gives every line its event: what it says itself, and an id and a time where it says none. The
- * derived id depends on the line's place in its own stream only, so it is the same in every run,
- * whatever the size of batches. Memory grows with the streams of a source, not with its events.
+ * Gives every line its event: what it says itself, and an id where it says none. The derived id
+ * depends on the line's place in its own stream only, so it is the same in every run, whatever the
+ * size of batches. Memory grows with the streams of a source, not with its events.
  */
 export class LineReader {
   readonly #name: string
-  readonly #now: () => number
   readonly #ordinals = new Map<string, { next: number }>()
   /** Streams of which no line could be read so far; few, so the count of the others is cheap. */
   readonly #badStreams = new Set<string>()
 
-  constructor(name: string, now: () => number) {
+  constructor(name: string) {
     this.#name = name
-    this.#now = now
   }
 
   /** Streams that had an event so far. */
@@ -88,7 +95,7 @@ export class LineReader {
     return this.#ordinals.size - this.#badStreams.size
   }
 
-  read(source: SourceLine): ImportItem | SkippedLine {
+  read(source: SourceLine): ReadLine | SkippedLine {
     const { line, text } = source
     if (source.problem !== undefined) return { line, reason: source.problem }
     const parsed = parseLine(text)
@@ -100,8 +107,9 @@ export class LineReader {
     }
     const ordinal = this.#nextOrdinal(parsed.stream)
     if (this.#badStreams.size > 0) this.#badStreams.delete(parsed.stream)
-    const event = this.#eventOf(parsed, ordinal, text)
-    return { line, stream: parsed.stream, event }
+    // The id's own hash takes in the whole line; a file moved to Windows line ends is the same.
+    const id = parsed.id ?? uuidV5(this.#name, parsed.stream, ordinal, text.trim())
+    return { line, id, parsed, text }
   }
 
   #nextOrdinal(stream: string): number {
@@ -110,41 +118,37 @@ export class LineReader {
     this.#ordinals.set(stream, { next: 1 })
     return 0
   }
-
-  #eventOf(parsed: ImportedEvent, ordinal: number, text: string): NewEvent {
-    return {
-      // The id's own hash takes in the whole line; a file moved to Windows line ends is the same.
-      id: parsed.id ?? uuidV5(this.#name, parsed.stream, ordinal, text.trim()),
-      idGiven: true,
-      type: parsed.type,
-      data: parsed.data,
-      metadata: parsed.metadata,
-      time: parsed.time ?? this.#now(),
-      schemaVersion: parsed.schemaVersion,
-      tags: parsed.tags,
-    }
-  }
 }
 
-/** Whether a line could be read. */
-export function isItem(line: ImportItem | SkippedLine): line is ImportItem {
-  return 'event' in line
+/** The item of a line; one without a time gets the time of the import. */
+export function itemOf(
+  { line, id, parsed }: Pick<ReadLine, 'line' | 'id' | 'parsed'>,
+  now: () => number,
+): ImportItem {
+  const { stream, type, data, metadata, time = now(), schemaVersion, tags } = parsed
+  const event = { id, idGiven: true, type, data, metadata, time, schemaVersion, tags }
+  return { line, stream, event }
+}
+
+/** Whether a line could not be read. */
+export function isSkipped(line: object): line is SkippedLine {
+  return 'reason' in line
 }
 
 /** Reads lines into batches; which line goes where depends on the lines alone, never on time. */
-export async function* readBatches(
+export async function* readBatches<Item extends object>(
   lines: AsyncIterable<readonly SourceLine[]>,
-  reader: LineReader,
+  read: (source: SourceLine) => Item | SkippedLine,
   bounds: BatchBounds,
-): AsyncGenerator<ImportBatch> {
-  let items: ImportItem[] = []
+): AsyncGenerator<ImportBatch<Item>> {
+  let items: Item[] = []
   let skipped: SkippedLine[] = []
   let bytes = 0
   for await (const block of lines) {
     for (const source of block) {
-      const read = reader.read(source)
-      if (isItem(read)) items.push(read)
-      else skipped.push(read)
+      const found = read(source)
+      if (isSkipped(found)) skipped.push(found)
+      else items.push(found)
       bytes += source.text.length
       const count = items.length + skipped.length
       if (count < bounds.batchCountMax && bytes < bounds.batchBytesMax) continue
