@@ -25,8 +25,8 @@ export const threadDefault: ThreadChoice = {
     extension === undefined ? undefined : new URL(`import-worker.${extension}`, import.meta.url),
 }
 
-/** Batches that the thread may have ready beyond the one that is being stored and the next. */
-const aheadCount = 2
+// More is no faster: what survives fewer collections of the young takes more room when it is old.
+const limits = { maxYoungGenerationSizeMb: 16 }
 
 /** Opens the batches of a source: of a large file in a thread of its own, where there can be one. */
 export function openBatches(job: BatchJob, choice: ThreadChoice): BatchSource {
@@ -52,7 +52,7 @@ function startWorker(job: SendJob, { program }: ThreadChoice): Worker | undefine
   if (program === undefined) return undefined
   try {
     // Nothing that the program was started with is loaded a second time: no hooks, no tracing.
-    const fresh = { execArgv: [], env: {} }
+    const fresh = { execArgv: [], env: {}, resourceLimits: limits }
     return new Worker(program, { name: 'eventuali-import', workerData: job, ...fresh })
   } catch {
     // The permission model forbids it, say.
@@ -117,11 +117,12 @@ class ThreadBatches implements BatchSource {
       return
     }
     const unpacker = new BatchUnpacker(this.#job.now)
-    for (let i = 0; i < aheadCount; i++) this.#request()
+    this.#request()
     for (;;) {
       const message = await this.#next()
       switch (message?.kind) {
         case 'batch':
+          // One batch is stored, the next waits here, and the thread makes the one after it.
           this.#request()
           yield unpacker.unpack(message.batch)
           break
