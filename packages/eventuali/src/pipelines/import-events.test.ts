@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
@@ -90,9 +90,14 @@ describe('an import', () => {
     expect(log[2]?.data).toEqual(lines[2]?.data)
   })
 
-  it('reads the packed January log and knows it again, whatever the batches', async () => {
+  it('reads the packed January log and knows it again, however it is read', async () => {
     const store = await openMemoryStore()
-    const first = await importEvents(store, january)
+    const reported: number[] = []
+    const first = await importEvents(store, january, {
+      onProgress: ({ bytesRead }) => reported.push(bytesRead),
+    })
+    expect(reported).toHaveLength(81)
+    expect(reported.at(-1)).toBe(statSync(january).size)
     expect(first).toMatchObject({ events: 80_491, duplicates: 0, streams: 27_004 })
     const stream = createReadStream(january)
     const options = { sourceName: 'flights-2013-01.ndjson', batchCountMax: 317 }

@@ -74,6 +74,9 @@ function batchCount(value: number | undefined): number {
  *
  * Running it again stores nothing twice, after an interruption it goes on, with any batch size.
  *
+ * A large file that is given by its path is read and parsed in a second thread while this one
+ * stores; the thread has ended when the import has. Where none can be started, this one does both.
+ *
  * Throws ImportLineError, ImportSourceError, IdempotencyConflictError, StreamArchivedError,
  * StreamDeletedError, InvalidArgumentError, and what the store's `append` throws.
  *

@@ -28,7 +28,7 @@ export const threadDefault: ThreadChoice = {
 // More is no faster: what survives fewer collections of the young takes more room when it is old.
 const limits = { maxYoungGenerationSizeMb: 16 }
 
-/** Opens the batches of a source: of a large file in a thread of its own, where there can be one. */
+/** Opens the batches of a source; a large file is read by a thread of its own where possible. */
 export function openBatches(job: BatchJob, choice: ThreadChoice): BatchSource {
   const { source, name, bounds, signal } = job
   if (typeof source !== 'string' || signal?.aborted === true || !isLarge(source, choice)) {
