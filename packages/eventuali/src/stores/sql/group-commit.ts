@@ -40,7 +40,7 @@ export interface GroupLimits {
   readonly groupBytesMax: number
 }
 
-export const groupLimitsDefault: GroupLimits = {
+const groupLimitsDefault: GroupLimits = {
   queueCountMax: 20_000,
   queueBytesMax: 256 * 1024 * 1024,
   groupEventCountMax: 1000,

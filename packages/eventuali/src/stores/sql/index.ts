@@ -14,7 +14,6 @@ export {
   GroupFailure,
   type GroupLimits,
   type GroupOutcome,
-  groupLimitsDefault,
   type Sized,
 } from './group-commit.ts'
 export { hasTagOf, tagHash } from './tag-hash.ts'
