@@ -15,6 +15,11 @@ const alias = [
 const scale = Math.max(1, Number(process.env.EVENTUALI_SCALE ?? 1))
 const programs = 'packages/eventuali/test/harness/build-programs.ts'
 const exclude = ['**/node_modules/**', '**/dist/**', '**/.tmp/**']
+// Other ways to open a store that has been through its contract already: not on the oldest Node too.
+const ways =
+  process.env.EVENTUALI_FLOOR === undefined
+    ? []
+    : ['**/postgres/{pool,codec,pgbouncer}.contract.test.ts']
 
 export default defineConfig({
   resolve: { alias },
@@ -35,7 +40,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts'],
-          exclude,
+          exclude: [...exclude, ...ways],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
