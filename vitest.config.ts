@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './tools/longest-first.ts'
 
 const source = (path: string): string => fileURLToPath(new URL(`packages/${path}`, import.meta.url))
 
@@ -26,6 +27,7 @@ export default defineConfig({
   test: {
     // Two cores are the smallest machine that the suites are meant for.
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     // V8 counts and leaves the sources alone: snapshots keep states under a fingerprint of sources.
     coverage: {
       provider: 'v8',
