@@ -170,6 +170,11 @@ describeStores('states in memory', ({ open }) => {
     expect(store.snapshots.stats.taken).toBe(3)
     const [kept] = await store.snapshots.list('account-1')
     expect(kept?.version).toBeGreaterThanOrEqual(30)
+    // The events of a creation count too.
+    await accounts.create('2', 'deposit', 1)
+    for (let n = 0; n < 9; n++) await accounts.execute('2', 'deposit', 1)
+    await store.snapshots.settled()
+    expect((await store.snapshots.list('account-2')).map(({ version }) => version)).toEqual([10])
     // Another program begins with the kept one, and holds it from then on.
     const next = await openStore(port, options)
     await next.aggregate(Account).load('1')
@@ -278,6 +283,15 @@ describe('a state in memory', () => {
     expect([...state.seen]).toEqual([0, 1, 2])
     state.all.push(3)
     expect((await store.aggregate(Counter).load('1')).count).toBe(3)
+    // What a caller keeps of an instance has each event once.
+    let mine: Counter | undefined
+    let seen = 0
+    await store.aggregate(Counter).handle('1', (counter) => {
+      counter.hit()
+      seen = counter.count
+      mine = counter
+    })
+    expect(mine?.count).toBe(seen)
     expect(store.cache.stats).toMatchObject({ hits: 0, entries: 0, bytes: 0 })
   })
 

@@ -182,7 +182,9 @@ export class AggregateCache implements SnapshotSource {
     const key = this.#keyOf(definition, stream)
     const last = events.at(-1)
     // Written beside a caller's own expectation, and so perhaps behind events that nobody folded.
-    if (last === undefined || events[0]?.version !== from.version + 1) {
+    const isNext = events[0]?.version === from.version + 1
+    // An instance of a class is the caller's, who has recorded the events on it already.
+    if (last === undefined || !isNext || frozenSize(from.state) === undefined) {
       this.#remove(key)
       return
     }
@@ -197,15 +199,15 @@ export class AggregateCache implements SnapshotSource {
       return
     }
     const before = this.#cached.get(key)
-    const isNext = before !== undefined && before.version === from.version
+    const isLoaded = before !== undefined && before.version === from.version
     const { version, position } = last
     const load: LoadedState = {
-      ...{ state, version, position, elapsedMs: 0, from: isNext ? before : undefined },
+      ...{ state, version, position, elapsedMs: 0, from: isLoaded ? before : undefined },
       ...{ eventCount: events.length, byteCount: this.countsBytes ? bytesOf(events) : 0 },
     }
-    // What was not loaded through here has no count to go on from.
-    if (isNext) this.loaded(definition, stream, load)
-    else this.#put(key, load, true)
+    // What was not loaded through here, a creation, begins its count with these events.
+    if (isLoaded) this.loaded(definition, stream, load)
+    else this.#put(key, load, false)
   }
 
   #keyOf(definition: AnyAggregate, stream: string): string {
