@@ -11,7 +11,7 @@ import { openPostgresStore, type PostgresStoreOptions } from './index.ts'
 
 const ids = uuidV7Source(systemClock, systemRandom)
 
-/** A server of its own for one way to open the store: the ways run side by side. */
+/** Where one way to open the store is put through the contract: the ways run side by side. */
 export class ContractServer {
   url = ''
   #forks = 0

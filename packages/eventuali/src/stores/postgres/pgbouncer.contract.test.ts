@@ -1,4 +1,3 @@
-import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type PgbouncerServer,
@@ -10,33 +9,13 @@ import {
   postgresSkipReason,
   startPostgres,
 } from '../../../test/servers/postgres.ts'
-import { systemClock, systemRandom, uuidV7Source } from '../../kernel/index.ts'
 import { bindVitest, eventStoreContract } from '../../testing/index.ts'
-import { manifest, openPostgresStore } from './index.ts'
+import { ContractServer } from './contract.test-support.ts'
+import { manifest } from './index.ts'
 
-const ids = uuidV7Source(systemClock, systemRandom)
+const place = new ContractServer()
 let server: PostgresServer
 let pooler: PgbouncerServer
-
-const open = (schema?: string) =>
-  openPostgresStore({ url: pooler.url, schema, clock: systemClock, random: systemRandom, ids })
-
-let forks = 0
-const forkPlace = () => {
-  const into = `fork${++forks}`
-  return { into, open: () => open(into) }
-}
-
-async function begin() {
-  const client = new pg.Client({ connectionString: pooler.url })
-  await client.connect()
-  await client.query('BEGIN')
-  const end = (sql: string) => async (): Promise<void> => {
-    await client.query(sql)
-    await client.end()
-  }
-  return { client, commit: end('COMMIT'), rollback: end('ROLLBACK') }
-}
 
 const skipped = postgresSkipReason() ?? pgbouncerSkipReason()
 
@@ -44,6 +23,7 @@ describe.skipIf(skipped !== undefined)('behind PgBouncer in transaction mode', (
   beforeAll(async () => {
     server = await startPostgres()
     pooler = await startPgbouncer(await server.database())
+    place.url = pooler.url
   }, 60_000)
   afterAll(async () => {
     await pooler?.stop()
@@ -51,7 +31,7 @@ describe.skipIf(skipped !== undefined)('behind PgBouncer in transaction mode', (
   })
 
   it('the pooler is noticed', async () => {
-    const store = await open()
+    const store = await place.open()
     expect((await store.settings()).pooler).toBe('transaction')
     await store.close()
   })
@@ -62,8 +42,8 @@ describe.skipIf(skipped !== undefined)('behind PgBouncer in transaction mode', (
     manifest,
     label: 'PgBouncer',
     make: async () => {
-      const store = await open()
-      return { store, openAgain: () => open(), begin, forkPlace, dispose: async () => {} }
+      const openAgain = () => place.open()
+      return { store: await openAgain(), openAgain, dispose: async () => {}, ...place.parts }
     },
   })
 })
