@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import type { Reporter, TestModule, Vitest } from 'vitest/node'
 import type { ContractResult, Skip, Tally } from './tally.ts'
 
@@ -11,6 +12,12 @@ interface Counts {
   failures: string[]
   skips: Skip[]
   contract: ContractResult[]
+}
+
+/** Why a test failed, in one line: where a log is cut, it is all that is left of it. */
+function firstWords(errors: readonly { readonly message: string }[]): string {
+  const message = errors[0]?.message ?? 'no error told'
+  return stripVTControlCharacters(message).replace(/\s+/g, ' ').slice(0, 300)
 }
 
 function countModule(module: TestModule, counts: Counts): void {
@@ -30,7 +37,10 @@ function countModule(module: TestModule, counts: Counts): void {
     if (result.state === 'passed') counts.passed++
     else if (result.state === 'skipped')
       counts.skips.push({ name, why, denied: need !== undefined })
-    else counts.failures.push(result.state === 'failed' ? name : `${name} (did not run)`)
+    else {
+      const said = result.state === 'failed' ? firstWords(result.errors) : 'did not run'
+      counts.failures.push(`${name} (${said})`)
+    }
     if (adapter === undefined || contractCase === undefined) continue
     const ran = result.state === 'pending' ? 'failed' : result.state
     const state = ran === 'skipped' && need !== undefined ? 'denied' : ran

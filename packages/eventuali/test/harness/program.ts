@@ -1,4 +1,5 @@
 /** What a child program uses to talk to the test that started it. */
+import { writeSync } from 'node:fs'
 
 /** The input that the test gave. */
 export function programInput<T>(): T {
@@ -14,6 +15,27 @@ export function tell(kind: string, value?: unknown): void {
     else process.send({ kind, value }, () => resolve())
   })
   lastTold = Promise.all([lastTold, sent]).then(() => {})
+}
+
+const waiting = new Int32Array(new SharedArrayBuffer(4))
+const fullPipeMs = 60_000
+
+/**
+ * Writes a line that the test reads from the output, whatever happens to the program next. The
+ * pipe does not block: on a busy machine the test reads late and the pipe is full for a while.
+ */
+export function writeLine(line: string): void {
+  let left = Buffer.from(`${line}\n`)
+  const until = performance.now() + fullPipeMs
+  while (left.length > 0) {
+    try {
+      left = left.subarray(writeSync(1, left))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > until)
+        throw error
+      Atomics.wait(waiting, 0, 0, 1)
+    }
+  }
 }
 
 /** Resolves at the test's next message. */

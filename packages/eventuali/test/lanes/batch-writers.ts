@@ -1,7 +1,6 @@
-import { writeSync } from 'node:fs'
 import { openStore } from '../../src/index.ts'
 import { seededRandom } from '../../src/kernel/index.ts'
-import { programInput, runProgram, tell, told } from '../harness/program.ts'
+import { programInput, runProgram, tell, told, writeLine } from '../harness/program.ts'
 
 /** Writers that append batches for as long as they live, and note what was acknowledged. */
 export interface BatchWritersInput {
@@ -34,7 +33,7 @@ runProgram(async () => {
         data: { writer: name, batch, size, index, filler },
       }))
       const acknowledge = (version: number, position: number): void => {
-        writeSync(1, `${name} ${batch} ${size} ${stream} ${version} ${position}\n`)
+        writeLine(`${name} ${batch} ${size} ${stream} ${version} ${position}`)
       }
       if (input.mutant === 'acknowledges-early') {
         const head = await store.stream(stream)

@@ -1,7 +1,6 @@
-import { writeSync } from 'node:fs'
 import { openStore, type Store } from '../../src/index.ts'
 import { seededRandom } from '../../src/kernel/index.ts'
-import { programInput, runProgram, tell, told } from '../harness/program.ts'
+import { programInput, runProgram, tell, told, writeLine } from '../harness/program.ts'
 
 /** What the program opens; then it waits for jobs. */
 export interface ClientProgramInput {
@@ -50,7 +49,7 @@ function clientOf(
   const zero = BigInt(job.zero)
   const now = (): number => Number(process.hrtime.bigint() - zero)
   const write = (kind: string, line: object): void => {
-    writeSync(1, `${job.name} ${kind} ${JSON.stringify(line)}\n`)
+    writeLine(`${job.name} ${kind} ${JSON.stringify(line)}`)
   }
   let count = 0
   return {
@@ -86,7 +85,7 @@ export function runClients(body: (client: Client) => Promise<void>): void {
       }
       const shared = new Map<string, unknown>()
       await Promise.all(job.clients.map((one) => body(clientOf(store, job, one, shared, made))))
-      writeSync(1, `${job.name} end {}\n`)
+      writeLine(`${job.name} end {}`)
       tell('done', job.name)
     }
   })

@@ -6,13 +6,12 @@ import {
   statSync,
   truncateSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { isEventualiError, seededRandom } from '../../src/kernel/index.ts'
 import { openStore, type Store, type VerifyProblem } from '../../src/store/index.ts'
 import { flipInKeptState, flipInRow, placedColumns } from '../harness/damage.ts'
-import { programInput, runProgram, tell } from '../harness/program.ts'
+import { programInput, runProgram, tell, writeLine } from '../harness/program.ts'
 import { sumsOf } from '../harness/sums.ts'
 
 /** Damages copies of a log and looks at what the library says to it. */
@@ -211,7 +210,7 @@ async function run(): Promise<CorruptionResult> {
     while (done === undefined) done = damage(kind)
     const { what, position } = done
     // What was under way can be read outside even when this never ends.
-    writeSync(1, `${kind} ${what}\n`)
+    writeLine(`${kind} ${what}`)
     const complain = (reason: string) => wrong.push(`${kind} ${what}: ${reason}`)
     if (kind === 'kept') {
       const loaded = await states(true).catch((error: unknown) => String(error))

@@ -1,6 +1,5 @@
-import { writeSync } from 'node:fs'
 import { openStore, type RecordedEvent } from '../../src/index.ts'
-import { programInput, runProgram, tell, told } from '../harness/program.ts'
+import { programInput, runProgram, tell, told, writeLine } from '../harness/program.ts'
 
 /** One worker of a consumer group that says on its standard output what it handles. */
 export interface GroupWorkerInput {
@@ -19,7 +18,7 @@ let handled = 0
 function note({ stream, version }: RecordedEvent): void {
   handled++
   if (input.mutant === 'forgets' && handled % 20 === 0) return
-  writeSync(1, `${Number(process.hrtime.bigint()) / 1e6} ${stream} ${version}\n`)
+  writeLine(`${Number(process.hrtime.bigint()) / 1e6} ${stream} ${version}`)
 }
 
 runProgram(async () => {

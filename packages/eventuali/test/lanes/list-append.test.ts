@@ -65,7 +65,7 @@ describe.each(sharedPlaces())('$adapter, transactions over several streams', (pl
   test.skipIf(place.skip).each(mutants)('are seen when a store %s', async (mutant, what) => {
     await campaign(`R6 planted: ${mutant}, ${place.adapter}`, async (run) => {
       let wrong: string[] = []
-      for (let n = 1; wrong.length === 0 && n <= 6; n++) {
+      for (let n = 1; wrong.length === 0 && n <= 40; n++) {
         const settings = { callCount: 240, streamCount, trouble: 'none', mutant } as const
         wrong = checkTransactions(await recordTransactions(processes, run, settings))
         if (wrong.length > 0) run.note(`found in history ${n}: ${wrong[0]?.slice(0, 200)}`)

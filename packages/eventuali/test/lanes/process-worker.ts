@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import {
@@ -12,7 +11,7 @@ import {
 import type { EventStore, StoreTransaction } from '../../src/ports/index.ts'
 import { openAdapter } from '../../src/store/adapters.ts'
 import { wrapStore } from '../../src/testing/index.ts'
-import { programInput, runProgram, tell } from '../harness/program.ts'
+import { programInput, runProgram, tell, writeLine } from '../harness/program.ts'
 import { Fulfilment } from './process-orders.ts'
 
 /** A process that runs processes and an outbox until it has killed itself, or nothing is left. */
@@ -79,7 +78,7 @@ const mails = defineOutbox({
   maxBatch: 4,
   deliver: (messages) => {
     dieAt('deliver', 'before')
-    for (const { id, event } of messages) writeSync(1, `${id} ${event.id}\n`)
+    for (const { id, event } of messages) writeLine(`${id} ${event.id}`)
     dieAt('deliver', 'after')
   },
 })
