@@ -178,11 +178,11 @@ export function callTargets(postgresUrl: string | undefined): Target[] {
   })
   const targets: Target[] = [
     target('appends, memory', 12_000, memory, writeCalls),
-    target('appends, SQLite', 8000, sqlite, writeCalls),
+    target('appends, SQLite', 6000, sqlite, writeCalls),
     target('reads, memory', 20_000, memory, readCalls),
-    target('reads, SQLite', 9000, sqlite, readCalls),
-    target('lifecycle, memory', 6000, memory, lifecycleCalls),
-    target('lifecycle, SQLite', 4000, sqlite, lifecycleCalls),
+    target('reads, SQLite', 7000, sqlite, readCalls),
+    target('lifecycle, memory', 4000, memory, lifecycleCalls),
+    target('lifecycle, SQLite', 3000, sqlite, lifecycleCalls),
     target('subscriptions, memory', 2000, memory, subscribeCalls),
     target('subscriptions, SQLite', 600, sqlite, subscribeCalls),
     { name: 'openStore', cases: 4000, open: async () => ({ tryOnce: openWith }) },

@@ -111,5 +111,5 @@ export function commandTargets(): Target[] {
       },
     }
   }
-  return [{ name: 'command lines', cases: 4000, open }]
+  return [{ name: 'command lines', cases: 3000, open }]
 }

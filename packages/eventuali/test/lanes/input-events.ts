@@ -125,17 +125,17 @@ export function eventTargets(postgresUrl: string | undefined): Target[] {
   ): Target => ({ name, cases, open: storeAttack(open, tryOnce) })
   const targets = [
     target('data, memory', 26_000, memory, appendData),
-    target('data, SQLite', 8000, sqlite, appendData),
+    target('data, SQLite', 6000, sqlite, appendData),
     target(
       'data, MessagePack and zstd',
-      8000,
+      5000,
       () => openStore('memory:', { codec: coded }),
       appendData,
     ),
     target('several streams, memory', 16_000, memory, appendBoth),
-    target('several streams, SQLite', 6000, sqlite, appendBoth),
+    target('several streams, SQLite', 5000, sqlite, appendBoth),
     target('parts of events, memory', 34_000, memory, appendPart),
-    target('parts of events, SQLite', 14_000, sqlite, appendPart),
+    target('parts of events, SQLite', 10_000, sqlite, appendPart),
   ]
   if (postgresUrl === undefined) return targets
   let count = 0

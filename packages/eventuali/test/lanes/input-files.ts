@@ -182,6 +182,6 @@ function decode(junk: Junk): string | undefined {
 export function fileTargets(): Target[] {
   return [
     { name: 'imported files', cases: 7000, open: async () => ({ tryOnce: importFile }) },
-    { name: 'stored bytes', cases: 18_000, open: async () => ({ tryOnce: decode }) },
+    { name: 'stored bytes', cases: 16_000, open: async () => ({ tryOnce: decode }) },
   ]
 }

@@ -169,6 +169,6 @@ export function planTargets(): Target[] {
     { name: 'recode options', cases: 2000, open: storeAttack(memory, recodeWith, fill) },
     { name: 'schemas', cases: 5000, open: storeAttack(memory, compareSchemas) },
     { name: 'finds, memory', cases: 4000, open: storeAttack(projecting, findWith, makeDocuments) },
-    { name: 'finds, SQLite', cases: 4000, open: storeAttack(sqlite, findWith, makeDocuments) },
+    { name: 'finds, SQLite', cases: 3000, open: storeAttack(sqlite, findWith, makeDocuments) },
   ]
 }

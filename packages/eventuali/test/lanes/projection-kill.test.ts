@@ -111,7 +111,7 @@ describe.concurrent.each(sharedPlaces())('a projection on $adapter that is kille
     'at 20 points has each effect once',
     async () => {
       await campaign(`R9 projection kills, ${place.adapter}`, async (run) => {
-        const result = await killRounds(run, place, run.scaled(285), failpoints)
+        const result = await killRounds(run, place, run.scaled(272), failpoints)
         run.note(`${result.kills} kills at ${result.hit.size} points`)
         expect(result.wrong).toEqual([])
         expect(result.kills).toBeGreaterThan(run.scaled(200))

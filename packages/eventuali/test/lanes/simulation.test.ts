@@ -7,6 +7,8 @@ import { ACTION_COUNT, type RunOptions, runSeed } from './simulation-scenario.ts
 
 const SEED_COUNT = 2000
 const TWICE_COUNT = 50
+/** Of a run of the sweep: some 560 calls of the library. */
+const SWEEP_ACTION_COUNT = 100
 /** Every so manieth run is a long one. */
 const LONG_EVERY = 20
 const LONG_ACTION_COUNT = 500
@@ -45,7 +47,7 @@ async function sweep(run: Campaign, count: number): Promise<SimulationError | un
   const faults = new Map<string, number>()
   for (let n = 0; n < count; n++) {
     const seed = run.seed + n
-    const actionCount = seed % LONG_EVERY === 0 ? LONG_ACTION_COUNT : ACTION_COUNT
+    const actionCount = seed % LONG_EVERY === 0 ? LONG_ACTION_COUNT : SWEEP_ACTION_COUNT
     const result = await attempt({ seed, actionCount })
     if (result instanceof SimulationError) {
       console.error(`again with: EVENTUALI_SEED=${seed} npx vitest run ${FILE} -t 'holds'`)
