@@ -19,6 +19,7 @@ import { debugText, errorText } from './report-error.ts'
 import { schemaCommand } from './schema-command.ts'
 import { Session } from './session.ts'
 import { streamsCommand } from './streams-command.ts'
+import { tuneCommand } from './tune-command.ts'
 import { verifyCommand } from './verify-command.ts'
 
 /**
@@ -56,6 +57,7 @@ const commands = [
   forkCommand,
   migrateCommand,
   schemaCommand,
+  tuneCommand,
 ]
 
 function programFor(session: Session): Command {

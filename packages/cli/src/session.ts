@@ -32,17 +32,20 @@ export class Session {
     this.io.stderr.write(`${text}\n`)
   }
 
-  /** Opens the store that `--store` or EVENTUALI_STORE names, hands it over and closes it. */
+  /**
+   * Opens the store that `--store` or EVENTUALI_STORE names, hands it over and closes it. Only
+   * `write` makes a new one; `change` writes to what is there.
+   */
   async withStore<T>(
     url: string | undefined,
-    access: 'read' | 'write',
+    access: 'read' | 'change' | 'write',
     work: (store: Store) => Promise<T>,
   ): Promise<T> {
     const chosen = url ?? this.io.env.EVENTUALI_STORE
     if (chosen === undefined || chosen === '') {
       throw new UsageError('which store? Give --store URL, or set EVENTUALI_STORE')
     }
-    if (access === 'read') assertFile(chosen)
+    if (access !== 'write') assertFile(chosen)
     const store = await openStore(chosen, { readOnly: access === 'read' })
     try {
       return await work(store)

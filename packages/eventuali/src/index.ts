@@ -144,6 +144,7 @@ export {
   ValidationError,
   type ValidationIssue,
   VersionConflictError,
+  WorkerFailedError,
 } from './model/index.ts'
 export {
   type ExportOptions,
@@ -161,7 +162,16 @@ export {
   type MigrationResult,
   type MigrationSum,
   migrateEvents,
+  type PartitionContext,
+  type PartitionFold,
+  type PartitionHandler,
+  type PartitionModule,
+  type PartitionWork,
+  type ProcessOptions,
+  type ProcessProgress,
+  type ProcessResult,
   type ProjectedResult,
+  processAll,
   type RecodeOptions,
   type RecodeProgress,
   type RecodeResult,
@@ -182,7 +192,15 @@ export {
   type VerifyMigrationOptions,
   verifyMigration,
 } from './pipelines/index.ts'
-export type { LogPositions, PositionBlocker, StoreCapabilities } from './ports/index.ts'
+export type {
+  LogPositions,
+  PoolLaneName,
+  PoolLaneStatistics,
+  PoolStatistics,
+  PositionBlocker,
+  StoreCapabilities,
+  TuningAdvice,
+} from './ports/index.ts'
 export {
   appendTo,
   type ByHand,
@@ -287,6 +305,7 @@ export {
   Store,
   type StreamsOptions,
   Transaction,
+  type TuneOptions,
   type TypedStoreOptions,
   type UntypedStoreOptions,
   type VerifiedProjection,

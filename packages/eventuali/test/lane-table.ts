@@ -61,7 +61,7 @@ export const laneTable: readonly Lane[] = [
   {
     file: 'lanes/conditions',
     rows: ['R6'],
-    does: '16 racers for one condition, 1,000 rounds on every store; one of them plain; above an open position',
+    does: '16 racers for one condition, 1,000 rounds on every store; as many with a plain one among them, on Postgres above an open position',
     budgetSeconds: 80,
     soakScale: 20,
   },

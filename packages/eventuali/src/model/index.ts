@@ -181,7 +181,7 @@ export {
 export { ProjectionMissingError, RecordConflictError } from './read-side-errors.ts'
 export { Recoding } from './recode.ts'
 export { reject } from './reject.ts'
-export { ReplayTargetError } from './replay-errors.ts'
+export { ReplayTargetError, WorkerFailedError } from './replay-errors.ts'
 export { SchemaIncompatibleError, type SchemaObjection } from './schema-errors.ts'
 export type { SnapshotRules } from './snapshot-rules.ts'
 export {

@@ -15,3 +15,20 @@ export class ReplayTargetError extends EventualiError {
     this.version = version
   }
 }
+
+/** A thread that works on a part of the log failed; `cause` is what its work threw. */
+export class WorkerFailedError extends EventualiError {
+  readonly code = 'WORKER_FAILED'
+  /** Which one, from 0. */
+  readonly partition: number
+
+  constructor(partition: number, options: { readonly cause: unknown }) {
+    const { cause } = options
+    const why = cause instanceof Error ? cause.message : String(cause)
+    super(
+      `the thread of partition ${partition} failed: ${why}; mend its work and run again`,
+      options,
+    )
+    this.partition = partition
+  }
+}

@@ -13,6 +13,17 @@ export {
 } from './migrate.ts'
 export type { MigratedEvent, MigratedEvents, MigrationPlan } from './migration-plan.ts'
 export {
+  type PartitionContext,
+  type PartitionFold,
+  type PartitionHandler,
+  type PartitionModule,
+  type PartitionWork,
+  type ProcessOptions,
+  type ProcessProgress,
+  type ProcessResult,
+  processAll,
+} from './process-all/index.ts'
+export {
   type RecodeOptions,
   type RecodeProgress,
   type RecodeResult,

@@ -2,9 +2,11 @@ import type { ExpectedVersion, Json, RecordedEvent, StreamInfo } from '../model/
 import type { CallOptions } from './call-options.ts'
 import type { ForkOutcome, ForkRequest } from './fork.ts'
 import type { InlineAccess, InlineProjection } from './inline.ts'
+import type { PoolStatistics } from './pool.ts'
 import type { ModelAccess, ModelReads } from './read-model.ts'
 import type { RecodeRequest, RecodeStep } from './recode.ts'
 import type { RecordAccess, RecordReads } from './records.ts'
+import type { TuneRequest, TuningAdvice } from './tuning.ts'
 
 /** An event on its way into a store: checked, named, timed; data is the validator's output. */
 export interface NewEvent {
@@ -158,6 +160,8 @@ export interface LogQuery {
   readonly upTo: number
   /** Events in one page; the adapter's own choice when left out. */
   readonly pageSize?: number | undefined
+  /** A hint: a follower of the log asks. A store with a pool keeps such reads apart from others. */
+  readonly isFollowing?: boolean | undefined
 }
 
 /** Who keeps the safe position from moving. */
@@ -317,6 +321,18 @@ export interface EventStore extends StreamAccess {
 
   /** The durability settings as read back from the store, for health pages and tests. */
   settings(): Promise<Readonly<Record<string, string>>>
+
+  /**
+   * Looks at the storage and says what would do it good, each with what would be run; carries out
+   * what is asked for of it. Nothing that a reader of the log sees changes. Only of stores that
+   * have something to set. What is applied may keep writers waiting, so it is bounded in time.
+   */
+  readonly tune?:
+    | ((request: TuneRequest, options?: CallOptions) => Promise<readonly TuningAdvice[]>)
+    | undefined
+
+  /** The connections of this program; only of stores that keep some. */
+  pool?(): PoolStatistics | undefined
 
   /** Checks the storage below the events (pages, indexes, head rows, checksums). */
   faults(options?: CallOptions): AsyncIterable<StorageFault>

@@ -188,7 +188,8 @@ export class Build {
   }
 
   #query(after: number, upTo: number, pageSize: number): LogQuery {
-    return { ...wantedEvents(this.#projection), after, upTo, direction: 'forward', pageSize }
+    const bounds = { after, upTo, direction: 'forward', pageSize, isFollowing: true } as const
+    return { ...wantedEvents(this.#projection), ...bounds }
   }
 
   /** Number of events that there were. */

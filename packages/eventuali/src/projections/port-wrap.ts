@@ -45,6 +45,8 @@ export function overStore(
     streams: (query, options) => port.streams(query, options),
     watch: (listener) => port.watch(listener),
     settings: () => port.settings(),
+    pool: () => port.pool?.(),
+    tune: port.tune?.bind(port),
     faults: (options) => port.faults(options),
     fork: (request, options) => port.fork(request, options),
     close: () => port.close(),

@@ -7,6 +7,7 @@ export { EventSequence } from './sequence.ts'
 export { Store, type StreamsOptions, type WithinOption } from './store.ts'
 export type { EventsOfAll, StoredEvent, StoredOfTypes } from './store-events.ts'
 export { Transaction } from './transaction.ts'
+export type { TuneOptions } from './tune.ts'
 export type {
   VerifiedProjection,
   VerifiedSnapshots,

@@ -27,6 +27,15 @@ function assertOutside(store: object, call: string): void {
   }
 }
 
+function tuneOf(store: EventStore, check: (call: string) => void): EventStore['tune'] {
+  if (store.tune === undefined) return undefined
+  const tune = store.tune.bind(store)
+  return async (request, options) => {
+    check('tune')
+    return tune(request, options)
+  }
+}
+
 /**
  * The store, refusing its own use inside the callback of one of its transactions: with one writer
  * such a call would wait for itself, with many it would silently stand outside the transaction.
@@ -79,6 +88,8 @@ export function guardNesting(store: EventStore): EventStore {
     },
     watch: (listener) => store.watch(listener),
     settings: () => store.settings(),
+    pool: () => store.pool?.(),
+    tune: tuneOf(store, check),
     faults: (options) => store.faults(options),
     fork: async (request, options) => {
       check('fork')

@@ -1,6 +1,7 @@
 import type { CacheOptions } from '../caching/index.ts'
 import type { Clock, IdSource, Random } from '../kernel/index.ts'
 import type { CodecOptions } from '../model/index.ts'
+import type { PoolLaneName } from '../ports/index.ts'
 import type { CommandTarget, ProcessDefinition } from '../processes/index.ts'
 import type { AnyProjection } from '../projections/index.ts'
 import type { SchemaOptions } from '../schemas/index.ts'
@@ -25,8 +26,14 @@ export interface OpenStoreSettings {
   readonly schema?: string | undefined
   /** Postgres: a direct url for LISTEN, when `url` goes through a transaction pooler. */
   readonly listenUrl?: string | undefined
-  /** Postgres: connections in the pool, at most. */
-  readonly poolSize?: number | undefined
+  /**
+   * Postgres: connections at most, by what they serve, so that none keeps another waiting; those
+   * not named keep their own sizes (8 for reads, 4 for subscriptions, 6 for transactions, 6 for
+   * appends). A number: so many for reads and for transactions each, half of it for subscriptions.
+   */
+  readonly poolSize?: number | Partial<Readonly<Record<PoolLaneName, number>>> | undefined
+  /** Postgres: milliseconds that a call waits for a connection; its own `timeoutMs` otherwise. */
+  readonly acquireTimeoutMs?: number | undefined
   /**
    * How the data of new events is stored: plain JSON text when left out. Events that are there
    * stay as they are, and every store reads all of them, whatever is set here.

@@ -30,8 +30,10 @@ import type {
   CallOptions,
   EventStore,
   LogPositions,
+  PoolStatistics,
   StoreCapabilities,
   StreamAccess,
+  TuningAdvice,
 } from '../ports/index.ts'
 import {
   type OutboxDefinition,
@@ -77,6 +79,7 @@ import { logPages, storedFilter, streamPages } from './reads.ts'
 import { EventSequence } from './sequence.ts'
 import type { StoredEvent, StoredOfTypes } from './store-events.ts'
 import { Transaction } from './transaction.ts'
+import { type TuneOptions, tuneStore } from './tune.ts'
 import { type VerifyOptions, type VerifyReport, verifyStore } from './verify/index.ts'
 
 /** Joins a transaction that the caller began on a driver's connection. */
@@ -291,6 +294,35 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     const { snapshots: source } = this.#runtime
     const kept = source instanceof AggregateCache ? source.inner : source
     return kept instanceof Snapshots ? kept : undefined
+  }
+
+  /**
+   * Looks at the storage and says what would do it good: settings, upkeep, and why; carries out
+   * what is asked for of it. The log stays as it is. On request it may keep appends waiting.
+   *
+   * Throws InvalidArgumentError for a name that is no advice now or that concerns the server,
+   * ReadOnlyStoreError, CapabilityError for stores in memory, and what storage throws.
+   *
+   * @example
+   * ```ts
+   * import { openStore } from 'eventuali'
+   *
+   * await using store = await openStore('sqlite::memory:')
+   * for (const { name, why } of await store.tune()) console.log(name, why)
+   * ```
+   */
+  tune(options: TuneOptions = {}): Promise<readonly TuningAdvice[]> {
+    return tuneStore(this.port, options)
+  }
+
+  /**
+   * The connections of this program, lane by lane: how many are in use, who waits, and how long
+   * they waited. Throws CapabilityError for stores that have no pool.
+   */
+  get pool(): PoolStatistics {
+    const statistics = this.port.pool?.()
+    if (statistics !== undefined) return statistics
+    throw new CapabilityError(this.adapter, 'pool', 'it has one connection, or none')
   }
 
   /** The kept states of aggregates. Throws CapabilityError unless opened with `snapshots`. */

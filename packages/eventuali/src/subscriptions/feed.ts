@@ -194,6 +194,7 @@ export class LogFeed {
       upTo,
       direction: 'forward',
       pageSize: this.#limits.batchCountMax,
+      isFollowing: true,
     }
     let count = 0
     for await (const page of this.#store.readLog(query, { signal })) {

@@ -44,7 +44,7 @@ export {
   type DeadLetterQuery,
   DeadLetters,
 } from './ledger/dead-letters.ts'
-export { keyAsRead, type PartitionBy } from './ledger/key-hash.ts'
+export { keyAsRead, keyBy, type PartitionBy, partitionOf } from './ledger/key-hash.ts'
 export type { LetterState } from './ledger/letters.ts'
 export {
   letterPrefix,

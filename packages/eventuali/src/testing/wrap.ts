@@ -174,6 +174,8 @@ export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
     streams: (query, options) => store.streams(query, options),
     watch: (listener) => hooks.watch?.(store, listener) ?? store.watch(listener),
     settings: () => store.settings(),
+    pool: () => store.pool?.(),
+    tune: store.tune?.bind(store),
     faults: (options) => store.faults(options),
     fork: (request, options) =>
       hooks.fork?.(store, request, options) ?? store.fork(request, options),

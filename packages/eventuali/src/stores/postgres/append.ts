@@ -284,7 +284,7 @@ export class Appender {
     change?: AppendRequest,
   ): Promise<readonly (Verdict | GroupFailure)[]> {
     const { connections, clock, statementTimeoutMs } = this.#options
-    const session = await connections.acquire('writer', deadline)
+    const session = await connections.acquire('appends', deadline)
     const now = clock.now()
     let broken = false
     let lost: unknown

@@ -32,7 +32,8 @@ function over(...answers: readonly ((made: Made) => ReturnType<Answer>)[]): Made
       return (answer as (made: Made) => ReturnType<Answer>)(made)
     },
   } as unknown as DriverPool
-  const limits = { poolSize: 1, writerCountMax: 1, connectTimeoutMs: 1000 }
+  const sizes = { appends: 1, reads: 1, subscriptions: 1, transactions: 1 }
+  const limits = { sizes, connectTimeoutMs: 1000 }
   const injected = { clock, random: seededRandom(1) }
   const connections = new Connections({
     ...{ driver: undefined, url: undefined, pool },
@@ -65,7 +66,7 @@ test('a server that starts, is full or resets is asked again until the deadline'
   const session = (await after(
     clock,
     5000,
-    connections.acquire('worker', deadlineIn(clock, 10_000)),
+    connections.acquire('reads', deadlineIn(clock, 10_000)),
   )) as Session
   expect(seen.asked).toBe(5)
   expect(session.backend).toEqual({ pid: '7', startedAt: '1.5' })
@@ -73,7 +74,7 @@ test('a server that starts, is full or resets is asked again until the deadline'
   const refused = await after(
     refusing.clock,
     10_000,
-    refusing.connections.acquire('worker', deadlineIn(refusing.clock, 2000)),
+    refusing.connections.acquire('reads', deadlineIn(refusing.clock, 2000)),
   )
   expect(refused).toMatchObject({ code: 'CONNECTION_FAILED', message: /state 53300/ })
   expect(refusing.seen.asked).toBeGreaterThan(2)
@@ -82,7 +83,7 @@ test('a server that starts, is full or resets is asked again until the deadline'
 test('a wrong password or database is said at once', async () => {
   for (const code of ['28P01', '3D000']) {
     const { clock, connections, seen } = over(fails(reported(code)))
-    const refused = connections.acquire('worker', deadlineIn(clock, 10_000))
+    const refused = connections.acquire('reads', deadlineIn(clock, 10_000))
     await expect(refused).rejects.toMatchObject({ code: 'CONNECTION_FAILED' })
     expect(seen.asked).toBe(1)
   }
@@ -97,7 +98,7 @@ test('an error says what happened, though its own words are missing', async () =
     [new TypeError(''), ''],
   ] as const) {
     const { clock, connections } = over(fails(error))
-    const refused = connections.acquire('worker', deadlineIn(clock, 1000), false)
+    const refused = connections.acquire('reads', deadlineIn(clock, 1000), false)
     await expect(refused).rejects.toMatchObject({
       ...{ code: 'CONNECTION_FAILED', message: expect.stringContaining(text), cause: error },
     })
@@ -112,7 +113,7 @@ test('a pool without a free client is waited for until the deadline', async () =
         give = resolve
       }),
   )
-  const late = await after(clock, 300, connections.acquire('worker', deadlineIn(clock, 300)))
+  const late = await after(clock, 300, connections.acquire('reads', deadlineIn(clock, 300)))
   expect(late).toMatchObject({ code: 'TIMEOUT', message: /a connection .*300 ms/ })
   // One that comes too late goes straight back.
   give(client)
@@ -129,21 +130,21 @@ test('a wait without a bound has no timer, one with a signal ends with its reaso
     })
   const { clock, connections, seen } = over(waiting, gives)
   const stop = new AbortController()
-  const asked = connections.acquire('worker', { ...forEver, signal: stop.signal }, false)
+  const asked = connections.acquire('reads', { ...forEver, signal: stop.signal }, false)
   expect(clock.pending).toBe(0)
   stop.abort(new Error('enough'))
   await expect(asked).rejects.toThrow('enough')
   // The pool's own failure after that is nobody's any more.
   fail(new Error('too late'))
   await clock.advance(0)
-  const session = await connections.acquire('worker', forEver)
+  const session = await connections.acquire('reads', forEver)
   session.release()
   expect(seen.released).toEqual([false])
 })
 
 test('who waits for the server to come back is told when the store closes', async () => {
   const { clock, connections } = over(fails(reported('57P03')))
-  const waiting = connections.acquire('writer', deadlineIn(clock, 60_000))
+  const waiting = connections.acquire('appends', deadlineIn(clock, 60_000))
   const refused = expect(waiting).rejects.toMatchObject({ code: 'STORE_CLOSED' })
   await clock.advance(100)
   await connections.close()
@@ -153,11 +154,11 @@ test('who waits for the server to come back is told when the store closes', asyn
 
 test('a client goes back once, and a broken one is cut off without a goodbye', async () => {
   const { connections, seen } = over(gives)
-  const whole = await connections.acquire('worker', forEver)
+  const whole = await connections.acquire('reads', forEver)
   whole.release()
   whole.release(true)
   expect(seen).toMatchObject({ released: [false], destroyed: 0 })
-  const broken = await connections.acquire('worker', forEver)
+  const broken = await connections.acquire('reads', forEver)
   broken.release(true)
   broken.release()
   expect(seen).toMatchObject({ released: [false, true], destroyed: 1 })

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { backoffMs, type Clock, type Deadline, type Random, sleep } from '../../kernel/index.ts'
 import { ConnectionError, OperationTimeoutError, StoreClosedError } from '../../model/index.ts'
+import type { PoolLaneName, PoolStatistics } from '../../ports/index.ts'
 import type {
   Driver,
   DriverClient,
@@ -10,6 +11,7 @@ import type {
   DriverResult,
 } from './driver.ts'
 import { isConnectionLoss, LostConnection, sqlStateOf } from './failures.ts'
+import { PoolLane } from './pool-lane.ts'
 
 /** A row of a raw query. */
 export type Row = readonly (string | null)[]
@@ -78,12 +80,16 @@ export function bounded<T>(clock: Clock, work: Promise<T>, timeoutMs: number): P
   })
 }
 
+/** How many connections each lane has at most, and how long a call waits for one. */
+export interface PoolSizes extends Readonly<Record<PoolLaneName, number>> {
+  readonly acquireTimeoutMs?: number | undefined
+}
+
 export interface ConnectionsOptions {
   readonly driver: Driver | undefined
   readonly url: string | undefined
   readonly pool: DriverPool | undefined
-  readonly poolSize: number
-  readonly writerCountMax: number
+  readonly sizes: PoolSizes
   readonly clock: Clock
   readonly random: Random
   readonly connectTimeoutMs: number
@@ -104,11 +110,13 @@ function mayReconnect(error: unknown): boolean {
   return isConnectionLoss(error)
 }
 
-/** The store's connections: some kept for appends, so that readers cannot starve them. */
+/**
+ * The store's connections, in lanes: reads, subscriptions and transactions each have their own, so
+ * that none of them keeps an append waiting, or another.
+ */
 export class Connections {
   readonly #options: ConnectionsOptions
-  readonly #writers: DriverPool
-  readonly #workers: DriverPool
+  readonly #lanes: Readonly<Record<PoolLaneName, PoolLane>>
   readonly #backends = new WeakMap<object, Backend>()
   readonly #ignore = (): void => {}
   /** From its first moment: the pool's own listener is gone before `connect` resolves. */
@@ -120,15 +128,34 @@ export class Connections {
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
-    const { pool } = options
+    const { pool, sizes, clock } = options
     if (pool !== undefined) {
-      this.#writers = pool
-      this.#workers = pool
       pool.on('error', this.#ignore)
       pool.on('connect', this.#guard)
+    }
+    const lane = (name: string, size: number): PoolLane =>
+      new PoolLane(name, pool ?? this.#open(size), size, clock, sizes.acquireTimeoutMs)
+    const appends = lane('appends', sizes.appends)
+    if (pool === undefined) {
+      const reads = lane('reads', sizes.reads)
+      const subscriptions = lane('subscriptions', sizes.subscriptions)
+      const transactions = lane('transactions', sizes.transactions)
+      this.#lanes = { appends, reads, subscriptions, transactions }
     } else {
-      this.#writers = this.#open(options.writerCountMax)
-      this.#workers = this.#open(options.poolSize)
+      // Of a pool that others use too, all but one: that is left for appends.
+      const others = lane('shared', Math.max(1, (pool.options?.max ?? 10) - 1))
+      this.#lanes = { appends, reads: others, subscriptions: others, transactions: others }
+    }
+  }
+
+  /** What each lane does, and has done. */
+  statistics(): PoolStatistics {
+    const { appends, reads, subscriptions, transactions } = this.#lanes
+    return {
+      appends: appends.statistics,
+      reads: reads.statistics,
+      subscriptions: subscriptions.statistics,
+      transactions: transactions.statistics,
     }
   }
 
@@ -158,23 +185,41 @@ export class Connections {
   }
 
   /** Waits for a connection until the deadline, over restarts of the server. */
-  async acquire(kind: 'writer' | 'worker', deadline: Deadline, patient = true): Promise<Session> {
-    const pool = kind === 'writer' ? this.#writers : this.#workers
+  async acquire(name: PoolLaneName, deadline: Deadline, patient = true): Promise<Session> {
+    if (this.#closed) throw new StoreClosedError()
+    const lane = this.#lanes[name]
+    const leave = lane.tryEnter() ?? (await lane.enter(deadline))
+    try {
+      const session = await this.#connect(lane, deadline, patient)
+      let held = true
+      const release = (broken?: boolean): void => {
+        if (!held) return
+        held = false
+        session.release(broken)
+        leave()
+      }
+      return { ...session, release }
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+
+  async #connect(lane: PoolLane, deadline: Deadline, patient: boolean): Promise<Session> {
     const { clock, random } = this.#options
     const startedAt = clock.monotonic()
     for (let attempt = 0; ; attempt++) {
       if (this.#closed) throw new StoreClosedError()
       deadline.signal?.throwIfAborted()
       try {
-        return await this.#take(pool, deadline)
+        return await this.#take(lane.pool, deadline)
       } catch (error) {
         const delayMs = 5 + backoffMs(reconnect, attempt, random)
         if (!patient || !mayReconnect(error) || deadline.leftMs() <= delayMs) {
+          // A pool that was handed in may be in use by others.
           if (error instanceof LostConnection && error.message === waitedForPool) {
-            throw new OperationTimeoutError(
-              'a connection',
-              Math.round(clock.monotonic() - startedAt),
-            )
+            const waitedMs = Math.round(clock.monotonic() - startedAt)
+            throw new OperationTimeoutError(lane.busyText, waitedMs)
           }
           throw new ConnectionError(error instanceof Error ? describe(error) : String(error), {
             cause: error,
@@ -190,9 +235,10 @@ export class Connections {
     sql: Statement,
     values: readonly unknown[],
     deadline: Deadline,
+    lane: PoolLaneName = 'reads',
   ): Promise<readonly Row[]> {
     for (;;) {
-      const session = await this.acquire('worker', deadline)
+      const session = await this.acquire(lane, deadline)
       let broken = false
       try {
         return (await this.run(session, sql, values, deadline.leftMs())).rows
@@ -222,7 +268,7 @@ export class Connections {
       this.#options.pool.off('connect', this.#guard)
       return
     }
-    await Promise.all([this.#writers.end(), this.#workers.end()])
+    await Promise.all(Object.values(this.#lanes).map(({ pool }) => pool.end()))
   }
 
   #open(max: number): DriverPool {
@@ -245,10 +291,7 @@ export class Connections {
   async #take(pool: DriverPool, deadline: Deadline): Promise<Session> {
     const { clock } = this.#options
     const client = await this.#checkOut(pool, deadline)
-    let released = false
     const release = (broken = false): void => {
-      if (released) return
-      released = true
       // Not `end()`: a half-open connection would wait for a goodbye that never comes.
       if (broken) client.connection?.stream?.destroy()
       client.release(broken)

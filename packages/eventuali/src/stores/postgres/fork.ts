@@ -106,7 +106,7 @@ export interface ForkParts {
 export async function forkSchema(parts: ForkParts, request: ForkRequest): Promise<ForkOutcome> {
   const { connections, deadline, incarnation } = parts
   const { into } = request
-  const session = await connections.acquire('worker', deadline)
+  const session = await connections.acquire('transactions', deadline)
   try {
     const run: RunText = async (text, values = []) =>
       (await connections.run(session, statement(text), values, deadline.leftMs())).rows

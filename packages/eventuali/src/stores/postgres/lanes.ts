@@ -17,16 +17,30 @@ export class Lanes {
     return this.#waiting.length
   }
 
+  get busyCount(): number {
+    return this.#busy
+  }
+
+  /** Takes a place at once if one is free: no promise, so nothing to wait for. */
+  tryEnter(): (() => void) | undefined {
+    if (this.#busy >= this.#countMax) return undefined
+    this.#busy++
+    return this.#leave
+  }
+
   /** Waits for a place until the deadline; the result gives it back (once). */
   async enter(deadline: Deadline, what: string): Promise<() => void> {
     deadline.signal?.throwIfAborted()
-    if (this.#busy >= this.#countMax) await this.#wait(deadline, what)
-    else this.#busy++
-    return () => {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#busy--
-      else next()
-    }
+    const leave = this.tryEnter()
+    if (leave !== undefined) return leave
+    await this.#wait(deadline, what)
+    return this.#leave
+  }
+
+  readonly #leave = (): void => {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#busy--
+    else next()
   }
 
   #wait(deadline: Deadline, what: string): Promise<void> {

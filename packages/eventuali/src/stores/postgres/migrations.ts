@@ -35,7 +35,7 @@ export async function migrate(
   ids: IdSource,
   deadline: Deadline,
 ): Promise<SchemaState> {
-  const session = await connections.acquire('worker', deadline, false)
+  const session = await connections.acquire('reads', deadline, false)
   let broken = true
   try {
     const run = async (text: string, values: readonly unknown[] = []): Promise<readonly Row[]> => {

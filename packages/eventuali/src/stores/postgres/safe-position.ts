@@ -120,7 +120,7 @@ export class SafePosition {
   /** Locks of the primary are not seen here; its published position is. */
   async #lookOnReplica(deadline: Deadline): Promise<LogPositions> {
     const { newest } = await this.#scanFrom(this.#safe, deadline)
-    const [row] = await this.#connections.read(this.#stored, [], deadline)
+    const [row] = await this.#connections.read(this.#stored, [], deadline, 'subscriptions')
     this.#safe = Math.max(this.#safe, Math.min(Number(row?.[0] ?? 0), newest))
     this.#newest = Math.max(this.#newest, newest)
     return { safe: this.#safe, newest: this.#newest }
@@ -130,13 +130,13 @@ export class SafePosition {
     from: number,
     deadline: Deadline,
   ): Promise<{ newest: number; contiguous: number }> {
-    const [row] = await this.#connections.read(this.#scan, [from], deadline)
+    const [row] = await this.#connections.read(this.#scan, [from], deadline, 'subscriptions')
     return { newest: Number(row?.[0]), contiguous: Number(row?.[1]) }
   }
 
   /** Lists who may still write, and returns the position up to which nobody can. */
   async #list(seen: number, deadline: Deadline): Promise<number> {
-    const rows = await this.#connections.read(this.#holders, [], deadline)
+    const rows = await this.#connections.read(this.#holders, [], deadline, 'subscriptions')
     const held = new Map<string, Holder>()
     const earliest = leastFrom(this.#held.values(), this.#listedUpTo)
     for (const row of rows) {
@@ -182,7 +182,7 @@ export class SafePosition {
     const end = this.#clock.monotonic() + 5000
     const deadline = { leftMs: () => end - this.#clock.monotonic(), signal: undefined }
     try {
-      await this.#connections.read(this.#store, [position], deadline)
+      await this.#connections.read(this.#store, [position], deadline, 'subscriptions')
       this.#storedPosition = Math.max(this.#storedPosition, position)
     } catch {
       // The next look tries again; nothing depends on it but the time of a first proof.

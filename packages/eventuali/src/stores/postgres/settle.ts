@@ -82,7 +82,7 @@ export class Settling {
     where: 'index' | 'tail',
     deadline: Deadline,
   ): Promise<KnownRows> {
-    const run: Run = (sql, values) => this.#connections.read(sql, values, deadline)
+    const run: Run = (sql, values) => this.#connections.read(sql, values, deadline, 'appends')
     return this.knownRows(requests, where, run, deadline)
   }
 
@@ -108,7 +108,7 @@ export class Settling {
 
   async #endBackend({ pid, startedAt }: Backend, deadline: Deadline): Promise<void> {
     for (;;) {
-      const rows = await this.#connections.read(this.#end, [pid, startedAt], deadline)
+      const rows = await this.#connections.read(this.#end, [pid, startedAt], deadline, 'appends')
       if (rows.length === 0) return
       await sleep(this.#clock, GONE_POLL_MS)
     }

@@ -27,11 +27,15 @@ import type {
   LogPositions,
   LogQuery,
   ModelReads,
+  PoolLaneName,
+  PoolStatistics,
   RecordReads,
   StorageFault,
   StoreTransaction,
   StreamQuery,
   StreamsQuery,
+  TuneRequest,
+  TuningAdvice,
 } from '../../ports/index.ts'
 import type { GroupLimits } from '../sql/index.ts'
 import { Access } from './access.ts'
@@ -48,11 +52,13 @@ import { manifest } from './manifest.ts'
 import { migrate } from './migrations.ts'
 import { PostgresModelReads } from './models.ts'
 import { Notifications } from './notifications.ts'
+import { type PoolSize, poolSizes } from './pool-sizes.ts'
 import { Reads } from './reads.ts'
 import { PostgresRecordReads } from './records.ts'
 import { SafePosition } from './safe-position.ts'
 import { Settling } from './settle.ts'
 import { joinTransaction, runTransaction, type TransactionContext } from './transaction.ts'
+import { tuneSchema } from './tune.ts'
 import { TypeNames } from './type-names.ts'
 
 /** Bounds and sizes, all of them optional. */
@@ -88,8 +94,10 @@ export interface PostgresStoreOptions {
   readonly schema?: string | undefined
   /** A direct url for LISTEN when `url` leads to a transaction pooler. */
   readonly listenUrl?: string | undefined
-  /** Connections for reads and transactions; appends have a few of their own. 10 when left out. */
-  readonly poolSize?: number | undefined
+  /** Connections of the store's own pool, by what they serve. */
+  readonly poolSize?: PoolSize | undefined
+  /** Milliseconds that a call waits for a connection, at most; as long as it may when left out. */
+  readonly acquireTimeoutMs?: number | undefined
   /** `durable`: a commit is on disk before it is acknowledged. `relaxed` may lose the last ones. */
   readonly profile?: 'durable' | 'relaxed' | undefined
   /** How the data of events is stored; JSON text when left out. */
@@ -120,8 +128,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     driver,
     url: options.url,
     pool: options.pool as DriverPool | undefined,
-    poolSize: options.poolSize ?? 10,
-    writerCountMax: limits.groupCountMax + limits.laneCountMax,
+    sizes: poolSizes(options, limits),
     clock,
     random,
     connectTimeoutMs: limits.connectTimeoutMs,
@@ -156,6 +163,8 @@ class PostgresEventStore implements EventStore {
   readonly #connections: Connections
   readonly #types: TypeNames
   readonly #reads: Reads
+  /** The same, for those who follow the log. */
+  readonly #following: Reads
   readonly #safe: SafePosition
   readonly #appender: Appender
   readonly #notifications: Notifications
@@ -174,7 +183,7 @@ class PostgresEventStore implements EventStore {
     deadline: Deadline,
   ): Promise<PostgresEventStore> {
     // The first connection must not be waited for: a wrong url is said at once.
-    const session = await connections.acquire('worker', deadline, false)
+    const session = await connections.acquire('reads', deadline, false)
     session.release()
     const look = statement(
       `SELECT current_setting('synchronous_commit'), pg_is_in_recovery()::text`,
@@ -213,8 +222,13 @@ class PostgresEventStore implements EventStore {
     this.#types = new TypeNames(connections, schema)
     const types = this.#types
     this.#safe = new SafePosition(connections, clock, schema, state.replica)
-    const run = connections.read.bind(connections)
-    this.#reads = new Reads({ run, types, clock, schema, timeoutMs })
+    const readsOn = (lane: PoolLaneName): Reads =>
+      new Reads({
+        run: (sql, values, deadline) => connections.read(sql, values, deadline, lane),
+        ...{ types, clock, schema, timeoutMs },
+      })
+    this.#reads = readsOn('reads')
+    this.#following = readsOn('subscriptions')
     this.#notifications = new Notifications({
       connections,
       clock,
@@ -240,7 +254,8 @@ class PostgresEventStore implements EventStore {
       limits: limits.group,
       readOnly: state.replica ? REPLICA : undefined,
       encoder: options.encoder,
-      reads: this.#reads,
+      // What a refused append tells of is read where readers cannot keep it waiting.
+      reads: readsOn('appends'),
       onStored,
     })
     const appender = this.#appender
@@ -281,7 +296,8 @@ class PostgresEventStore implements EventStore {
   }
 
   readLog(query: LogQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]> {
-    return this.#pages('a read', () => this.#reads.readLog(query, options), options)
+    const reads = query.isFollowing === true ? this.#following : this.#reads
+    return this.#pages('a read', () => reads.readLog(query, options), options)
   }
 
   streams(query: StreamsQuery, options?: CallOptions): AsyncIterable<readonly StreamInfo[]> {
@@ -346,6 +362,20 @@ class PostgresEventStore implements EventStore {
         amcheck: String(amcheck?.[0]),
       }
     })
+  }
+
+  async tune(request: TuneRequest, options: CallOptions = {}): Promise<readonly TuningAdvice[]> {
+    if (this.#replica) throw new ReadOnlyStoreError(REPLICA)
+    const { timeoutMs = this.#limits.timeoutMs, signal } = options
+    const deadline = deadlineIn(this.#options.clock, timeoutMs, signal)
+    return this.#during(
+      () => tuneSchema(this.#connections, this.#schema, request, deadline),
+      options,
+    )
+  }
+
+  pool(): PoolStatistics {
+    return this.#connections.statistics()
   }
 
   faults(options: CallOptions = {}): AsyncIterable<StorageFault> {

@@ -186,7 +186,7 @@ export async function runTransaction<T>(
   const { connections, clock } = context
   const timeoutMs = options.timeoutMs ?? context.timeoutMs
   const deadline = deadlineIn(clock, timeoutMs, options.signal)
-  const session = await connections.acquire('worker', deadline)
+  const session = await connections.acquire('transactions', deadline)
   const tx = new ClientTransaction(context, session.client, deadline)
   let broken = true
   try {

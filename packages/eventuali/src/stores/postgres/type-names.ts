@@ -29,7 +29,7 @@ export class TypeNames {
   async ensure(names: Iterable<string>, deadline: Deadline): Promise<void> {
     const unknown = new Set<string>()
     for (const name of names) if (!this.#ids.has(name)) unknown.add(name)
-    await this.#connections.read(this.#register, [[...unknown]], deadline)
+    await this.#connections.read(this.#register, [[...unknown]], deadline, 'appends')
     await this.#load(this.#find, [[...unknown]], deadline)
   }
 

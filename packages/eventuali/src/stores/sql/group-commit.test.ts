@@ -60,6 +60,37 @@ test('a group is bounded by events and by bytes; one request alone may be larger
   expect(sizes).toEqual([1, 4, 1, 1, 1])
 })
 
+test('groups that take long become smaller, and grow again when they are fast', async () => {
+  for (const isAsync of [false, true]) {
+    let nowMs = 0
+    let msOfEvent = 1
+    const sizes: number[] = []
+    const commit = (group: readonly Job[]) => {
+      sizes.push(group.length)
+      nowMs += group.length * msOfEvent
+      const names = group.map(({ name }) => name)
+      return isAsync ? Promise.resolve(names) : names
+    }
+    const queue = new GroupCommit<Job, string>({
+      ...{ commit, splits: () => true, clock: { ...clock, monotonic: () => nowMs } },
+      limits: { groupEventCountMax: 500, groupMsGoal: 100 },
+    })
+    const submit = async (count: number) => {
+      sizes.length = 0
+      await Promise.all(Array.from({ length: count }, (_, n) => queue.submit(job(`${n}`))))
+      return [...sizes]
+    }
+    // Nothing is known at first; then a millisecond an event, so a hundred of them.
+    expect(await submit(900)).toEqual([500, 100, 100, 100, 100])
+    msOfEvent = 100
+    // Never so few that a flush is all that a group is.
+    expect((await submit(900)).slice(-3, -1)).toEqual([64, 64])
+    msOfEvent = 0.01
+    const grown = await submit(60_000)
+    expect(grown.slice(-20, -1)).toEqual(Array.from({ length: 19 }, () => 500))
+  }
+})
+
 test('what comes too late in all of a group is not committed, and others go on', async () => {
   const groups: string[][] = []
   const queue = grouped((group) => {

@@ -38,13 +38,24 @@ export interface GroupLimits {
   readonly groupEventCountMax: number
   /** Bytes in one group; one request alone may have more. */
   readonly groupBytesMax: number
+  /**
+   * Milliseconds that a group should take: where the groups before were slower, the next ones get
+   * fewer events, so that nobody waits long for others. One request alone may take longer.
+   */
+  readonly groupMsGoal: number
 }
+
+/** A group of fewer events is never made smaller for its time: it is mostly the flush. */
+const ADAPTED_COUNT_MIN = 64
+/** How much a new measurement counts. */
+const ADAPTING = 0.25
 
 const groupLimitsDefault: GroupLimits = {
   queueCountMax: 20_000,
   queueBytesMax: 256 * 1024 * 1024,
   groupEventCountMax: 1000,
   groupBytesMax: 8 * 1024 * 1024,
+  groupMsGoal: 100,
 }
 
 export interface GroupCommitOptions<Q extends Sized, O> {
@@ -98,6 +109,8 @@ export class GroupCommit<Q extends Sized, O> {
   #scheduled = false
   #closed = false
   #drained: (() => void)[] = []
+  /** Milliseconds of an event in the groups so far, about; 0 until there was a large one. */
+  #msOfEvent = 0
   #stopExpiry: (() => void) | undefined
   #expiryAtMs = Number.POSITIVE_INFINITY
 
@@ -249,7 +262,10 @@ export class GroupCommit<Q extends Sized, O> {
   }
 
   #groupLength(): number {
-    const { groupEventCountMax, groupBytesMax } = this.#limits
+    const { groupBytesMax, groupMsGoal } = this.#limits
+    const fitting = this.#msOfEvent === 0 ? Number.POSITIVE_INFINITY : groupMsGoal / this.#msOfEvent
+    const adapted = Math.max(ADAPTED_COUNT_MIN, fitting)
+    const groupEventCountMax = Math.min(this.#limits.groupEventCountMax, adapted)
     let eventCount = 0
     let bytes = 0
     let length = 0
@@ -290,6 +306,7 @@ export class GroupCommit<Q extends Sized, O> {
   }
 
   #run(group: readonly Waiter<Q, O>[]): Promise<void> | undefined {
+    const measured = group.length > 1 ? this.#options.clock.monotonic() : undefined
     let outcomes: ReturnType<GroupCommitOptions<Q, O>['commit']>
     try {
       outcomes = this.#options.commit(group.map((waiter) => waiter.request as Q))
@@ -297,13 +314,28 @@ export class GroupCommit<Q extends Sized, O> {
       return this.#failed(group, error)
     }
     if (!(outcomes instanceof Promise)) {
+      this.#adapt(group, measured)
       this.#settle(group, outcomes)
       return
     }
     return outcomes.then(
-      (settled) => this.#settle(group, settled),
+      (settled) => {
+        this.#adapt(group, measured)
+        this.#settle(group, settled)
+      },
       (error) => this.#failed(group, error),
     )
+  }
+
+  /** Learns from a group of several requests how long an event takes. */
+  #adapt(group: readonly Waiter<Q, O>[], startedMs: number | undefined): void {
+    if (startedMs === undefined) return
+    let eventCount = 0
+    for (const { request } of group) eventCount += request?.eventCount ?? 0
+    if (eventCount < ADAPTED_COUNT_MIN) return
+    const ms = (this.#options.clock.monotonic() - startedMs) / eventCount
+    this.#msOfEvent =
+      this.#msOfEvent === 0 ? ms : this.#msOfEvent + ADAPTING * (ms - this.#msOfEvent)
   }
 
   #failed(group: readonly Waiter<Q, O>[], error: unknown): Promise<void> | undefined {

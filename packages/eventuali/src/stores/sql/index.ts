@@ -17,3 +17,4 @@ export {
   type Sized,
 } from './group-commit.ts'
 export { hasTagOf, tagHash } from './tag-hash.ts'
+export { applyAdvice } from './tune.ts'

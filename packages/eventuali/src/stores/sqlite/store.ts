@@ -24,7 +24,10 @@ import type {
   StoreTransaction,
   StreamQuery,
   StreamsQuery,
+  TuneRequest,
+  TuningAdvice,
 } from '../../ports/index.ts'
+import { applyAdvice } from '../sql/index.ts'
 import { prepareRequest } from './append.ts'
 import { type Patience, whenFree } from './busy.ts'
 import { type Database, diskIsFull, type Profile, readSettings } from './database.ts'
@@ -40,6 +43,7 @@ import { SqliteRecordReads } from './records.ts'
 import type { Session } from './session.ts'
 import { failureKind, storageError } from './sqlite-errors.ts'
 import { runBounded, SqliteTransaction } from './transaction.ts'
+import { adviceFor } from './tuning.ts'
 import { walBytes } from './wal-bound.ts'
 import { Watcher } from './watch.ts'
 import type { WriterParts } from './writer.ts'
@@ -206,6 +210,26 @@ export class SqliteStore implements EventStore, ReadAccess {
 
   faults(options: CallOptions = {}): AsyncGenerator<StorageFault> {
     return findFaults(this, options)
+  }
+
+  async tune(request: TuneRequest, options: CallOptions = {}): Promise<readonly TuningAdvice[]> {
+    const writer = this.#writable()
+    const { file } = this.#parts.database
+    const { timeoutMs = timeoutMsDefault, signal } = this.#bounds(options)
+    const deadline = deadlineOf(this.#parts, { timeoutMs, signal })
+    const release = await writer.group.hold(deadline)
+    try {
+      const { connection } = writer.session()
+      const advice = adviceFor(connection, file === undefined ? 0 : walBytes(file))
+      // Readers between two pages hold nothing; whoever else does is waited for.
+      const run = (sql: string) => whenFree(this.#parts, deadline, () => connection.exec(sql))
+      return await applyAdvice(advice, request, run)
+    } catch (error) {
+      if (error === signal?.reason) throw error
+      throw storageError('tune', error, () => diskIsFull(file))
+    } finally {
+      release()
+    }
   }
 
   async fork(request: ForkRequest, options: CallOptions = {}): Promise<ForkOutcome> {

@@ -1,0 +1,11 @@
+export type {
+  PartitionContext,
+  PartitionFold,
+  PartitionHandler,
+  PartitionModule,
+  PartitionWork,
+  ProcessOptions,
+  ProcessProgress,
+  ProcessResult,
+} from './options.ts'
+export { processAll } from './run.ts'
