@@ -118,6 +118,7 @@ export async function assail(
   seed: number,
   count: number,
   onCase: (n: number) => void = () => {},
+  enough = wrongMax,
 ): Promise<TargetReport> {
   const seeds = seededRandom(seed)
   const { tryOnce, close } = await target.open()
@@ -129,7 +130,7 @@ export async function assail(
   const blame = (what: string): void => {
     wrong.push(`${target.name} #${n}: ${what}`)
   }
-  for (; n < count && wrong.length < wrongMax; n++) {
+  for (; n < count && wrong.length < enough; n++) {
     onCase(n)
     const junk = new Junk(Math.floor(seeds.next() * 2 ** 31))
     const before = process.cpuUsage()

@@ -51,3 +51,13 @@ function postgresPlace(): Place {
 export function sharedPlaces(): Place[] {
   return [sqlitePlace(), postgresPlace()]
 }
+
+const scale = Number(process.env.EVENTUALI_SCALE ?? 1)
+
+/**
+ * Whether a harness shows here that it finds its planted bugs, which are in its own programs: on
+ * one store in a pull request, on all of them in a soak.
+ */
+export function showsPlanted({ adapter }: Place): boolean {
+  return adapter === 'sqlite' || scale > 1
+}

@@ -28,6 +28,17 @@ export const settings: readonly Setting[] = [
   { name: 'Postgres, MessagePack and zstd', place: 'postgres', options: { codec: packed } },
 ]
 
+/**
+ * One for each adapter and one with packed bodies: what a lane goes through in a pull request when
+ * each of them takes long. A soak takes all.
+ */
+export const mainSettings: readonly Setting[] =
+  Number(process.env.EVENTUALI_SCALE ?? 1) > 1
+    ? settings
+    : settings.filter(({ name }) =>
+        ['memory', 'node:sqlite', 'SQLite, MessagePack and zstd', 'Postgres'].includes(name),
+      )
+
 /** Makes fresh stores of any setting, and removes them. */
 export class SettingStores {
   readonly #folder = mkdtempSync(join(tmpdir(), 'eventuali-settings-'))

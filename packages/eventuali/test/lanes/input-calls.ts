@@ -194,8 +194,8 @@ export function callTargets(postgresUrl: string | undefined): Target[] {
   const postgres = () => openStore(postgresUrl, { schema: `calls${++count}` })
   return [
     ...targets,
-    target('appends, Postgres', 1000, postgres, writeCalls),
-    target('reads, Postgres', 1000, postgres, readCalls),
-    target('lifecycle, Postgres', 300, postgres, lifecycleCalls),
+    target('appends, Postgres', 500, postgres, writeCalls),
+    target('reads, Postgres', 500, postgres, readCalls),
+    target('lifecycle, Postgres', 200, postgres, lifecycleCalls),
   ]
 }

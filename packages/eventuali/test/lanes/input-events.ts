@@ -143,8 +143,8 @@ export function eventTargets(postgresUrl: string | undefined): Target[] {
   const postgres = () => openStore(postgresUrl, { schema: `input${++count}` })
   return [
     ...targets,
-    target('data, Postgres', 700, postgres, appendData),
-    target('several streams, Postgres', 400, postgres, appendBoth),
-    target('parts of events, Postgres', 900, postgres, appendPart),
+    target('data, Postgres', 400, postgres, appendData),
+    target('several streams, Postgres', 250, postgres, appendBoth),
+    target('parts of events, Postgres', 500, postgres, appendPart),
   ]
 }

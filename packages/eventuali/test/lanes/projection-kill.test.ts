@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openStore, type Store } from '../../src/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
 import { startChild } from '../harness/child.ts'
-import { type Place, sharedPlaces } from '../harness/places.ts'
+import { type Place, sharedPlaces, showsPlanted } from '../harness/places.ts'
 import { type Account, accountEvents, accounts } from './projection-accounts.ts'
 import type { Failpoint, ProjectionWorkerInput } from './projection-worker.ts'
 
@@ -120,6 +120,7 @@ describe.concurrent.each(sharedPlaces())('a projection on $adapter that is kille
     3_600_000,
   )
 
+  if (!showsPlanted(place)) return
   test.skipIf(place.skip)('is seen when its checkpoint is saved apart', async () => {
     await campaign(`R9 planted: checkpoint apart, ${place.adapter}`, async (run) => {
       const points: Failpoint[] = [{ call: 'apart', when: 'before' }]

@@ -6,7 +6,7 @@ import { importEvents, openStore, type Store } from '../../src/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
 import { startChild } from '../harness/child.ts'
 import { openHooked } from '../harness/hooked-store.ts'
-import { type Place, sharedPlaces } from '../harness/places.ts'
+import { type Place, sharedPlaces, showsPlanted } from '../harness/places.ts'
 import { flightsProjection, januaryLines } from './rebuild-flights.ts'
 import type { RebuildWriterInput } from './rebuild-writer.ts'
 
@@ -94,7 +94,7 @@ interface Built {
 }
 
 /** Each statement of an SQL table's handler is a way to the server and back. */
-const importedCounts: Readonly<Record<string, number>> = { sqlite: 40_000, postgres: 10_000 }
+const importedCounts: Readonly<Record<string, number>> = { sqlite: 25_000, postgres: 5_000 }
 
 /** Ends when the reader has seen something new since the build began. */
 type Overlap = () => Promise<void>
@@ -186,27 +186,6 @@ describe.each(sharedPlaces())('a rebuild on $adapter during appends', (place) =>
     },
   )
 
-  test.skipIf(place.skip)('is seen when it switches before it has caught up', async () => {
-    await campaign(`rebuilds planted: switches early, ${place.adapter}`, async (run) => {
-      const { wrong } = await rebuildBesideAppends(run, place, (url) =>
-        openHooked(
-          url,
-          {
-            // The build takes the first page for the whole log.
-            readLog: async function* (next, query, options) {
-              for await (const page of next.readLog(query, options)) {
-                yield page
-                return
-              }
-            },
-          },
-          { projections },
-        ),
-      )
-      expect(wrong.join()).toMatch(/flights after|in the end/)
-    })
-  })
-
   test.skipIf(place.skip)('reports rows that somebody has changed by hand', async () => {
     const url = await place.url()
     const store = await openStore(url, { projections })
@@ -228,5 +207,27 @@ describe.each(sharedPlaces())('a rebuild on $adapter during appends', (place) =>
       ['airports', '["JFK"]'],
     ])
     await store.close()
+  })
+
+  if (!showsPlanted(place)) return
+  test.skipIf(place.skip)('is seen when it switches before it has caught up', async () => {
+    await campaign(`rebuilds planted: switches early, ${place.adapter}`, async (run) => {
+      const { wrong } = await rebuildBesideAppends(run, place, (url) =>
+        openHooked(
+          url,
+          {
+            // The build takes the first page for the whole log.
+            readLog: async function* (next, query, options) {
+              for await (const page of next.readLog(query, options)) {
+                yield page
+                return
+              }
+            },
+          },
+          { projections },
+        ),
+      )
+      expect(wrong.join()).toMatch(/flights after|in the end/)
+    })
   })
 })

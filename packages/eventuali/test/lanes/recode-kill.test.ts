@@ -3,7 +3,7 @@ import { openStore, type RecodeResult, type Store } from '../../src/index.ts'
 import type { CodecOptions } from '../../src/model/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
 import { startChild } from '../harness/child.ts'
-import { type Place, sharedPlaces } from '../harness/places.ts'
+import { type Place, sharedPlaces, showsPlanted } from '../harness/places.ts'
 import type { RecodeWorkerInput } from './recode-worker.ts'
 
 const eventCount = 400
@@ -124,6 +124,7 @@ describe.each(sharedPlaces())('recoding that is killed: $adapter', (place) => {
     })
   })
 
+  if (!showsPlanted(place)) return
   it('the harness finds batches that are noted and not done', async () => {
     await campaign(`recoding killed, planted, ${place.adapter}`, async (run) => {
       const { wrong } = await recodeRounds(run, place, true)

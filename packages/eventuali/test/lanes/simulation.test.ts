@@ -7,8 +7,8 @@ import { ACTION_COUNT, type RunOptions, runSeed } from './simulation-scenario.ts
 
 const SEED_COUNT = 2000
 const TWICE_COUNT = 50
-/** Of a run of the sweep: some 560 calls of the library. */
-const SWEEP_ACTION_COUNT = 100
+/** Of a run of the sweep: some 530 calls of the library. */
+const SWEEP_ACTION_COUNT = 85
 /** Every so manieth run is a long one. */
 const LONG_EVERY = 20
 const LONG_ACTION_COUNT = 500

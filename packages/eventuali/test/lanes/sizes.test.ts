@@ -6,7 +6,7 @@ import { openMemoryStore } from '../../src/stores/memory/index.ts'
 import { type StoreHooks, wrapStore } from '../../src/testing/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
 import { endChildren, startChild } from '../harness/child.ts'
-import { type Setting, SettingStores, settings } from '../harness/settings.ts'
+import { mainSettings, type Setting, SettingStores, settings } from '../harness/settings.ts'
 import type { SizesProgramInput, SizesProgramReport } from './sizes-program.ts'
 
 const stores = new SettingStores()
@@ -85,7 +85,7 @@ async function wrongInMany(store: Store): Promise<string[]> {
   return wrong.slice(0, 5)
 }
 
-describe.each(settings)('sizes, $name', (setting) => {
+describe.each(mainSettings)('sizes, $name', (setting) => {
   const skip = stores.skip(setting)
 
   test.skipIf(skip)(
@@ -118,9 +118,9 @@ async function fill(store: Store, longCount: number, streamCount: number): Promi
   }
 }
 
-const shared = settings.filter(({ place }) => place !== 'memory')
+const isShared = ({ place }: Setting): boolean => place !== 'memory'
 
-describe.each(shared)('a long log, $name', (setting) => {
+describe.each(mainSettings.filter(isShared))('a long log, $name', (setting) => {
   test.skipIf(stores.skip(setting))(
     'is read whole with 128 MiB for the heap',
     async () => {
@@ -234,7 +234,7 @@ async function wrongAtTheEnd(store: Store, { acknowledged }: Ending): Promise<st
   return wrong
 }
 
-describe.each(shared)('numbers near 2^53, $name', (setting) => {
+describe.each(settings.filter(isShared))('numbers near 2^53, $name', (setting) => {
   test.skipIf(stores.skip(setting)).each(['position', 'version'] as const)(
     'the last %s is used, and after it nothing is lost',
     async (what) => {

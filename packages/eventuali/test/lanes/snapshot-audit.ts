@@ -34,7 +34,9 @@ async function differences(
   await using plain = await openStore(url)
   for (let id = 0; id < streamCount; id++) {
     const expected = await plain.aggregate(Sums).load(String(id))
-    for (const version of [undefined, expected.version - 1].filter((v) => v === undefined || v > 0)) {
+    for (const version of [undefined, expected.version - 1].filter(
+      (v) => v === undefined || v > 0,
+    )) {
       const folded = await plain.aggregate(Sums).load(String(id), { version })
       const loaded = await store.aggregate(Sums).load(String(id), { version })
       if (JSON.stringify(folded) !== JSON.stringify(loaded)) {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openStore, type Store } from '../../src/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
 import { startChild } from '../harness/child.ts'
-import { type Place, sharedPlaces } from '../harness/places.ts'
+import { type Place, sharedPlaces, showsPlanted } from '../harness/places.ts'
 import type { SnapshotAudit } from './snapshot-audit.ts'
 import type { SnapshotWorkerInput } from './snapshot-worker.ts'
 
@@ -71,6 +71,7 @@ describe.each(sharedPlaces())('states kept by programs that die: $adapter', (pla
     })
   })
 
+  if (!showsPlanted(place)) return
   it('the harness finds states that other code has kept', async () => {
     await campaign(`snapshots killed, planted, ${place.adapter}`, async (run) => {
       const { wrong } = await rounds(run, place, true)

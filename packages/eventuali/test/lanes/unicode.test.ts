@@ -10,7 +10,7 @@ import { seededRandom } from '../../src/kernel/index.ts'
 import { openMemoryStore } from '../../src/stores/memory/index.ts'
 import { type StoreHooks, wrapStore } from '../../src/testing/index.ts'
 import { type Campaign, campaign } from '../harness/campaign.ts'
-import { SettingStores, settings } from '../harness/settings.ts'
+import { mainSettings, SettingStores, settings } from '../harness/settings.ts'
 
 const stores = new SettingStores()
 beforeAll(() => stores.start(), 120_000)
@@ -296,7 +296,10 @@ describe('text of every kind', () => {
         const all = cases(run, batch)
         const filterSeed = run.between(0, 2 ** 30)
         let first: { fates: string; filters: string } | undefined
+        const isWhole = (done / batch) % 4 === 0
         for (const setting of available) {
+          // Another driver or codec sees every fourth batch; an adapter sees all.
+          if (!isWhole && !mainSettings.includes(setting)) continue
           await using store = await stores.open(setting)
           const { wrong, fates, log, stored } = await wrongIn(store, all, 15)
           expect([setting.name, wrong.slice(0, 3)]).toEqual([setting.name, []])
@@ -316,7 +319,7 @@ describe('text of every kind', () => {
           totals.refused += all.length - stored
         }
       }
-      run.note(`${count} cases on each of ${available.length} stores`)
+      run.note(`${count} cases on each adapter, every fourth batch on ${available.length} settings`)
       run.note(`${totals.stored} stored and ${totals.refused} refused`)
       expect(totals.stored).toBeGreaterThan(totals.refused)
       expect(totals.refused).toBeGreaterThan(0)

@@ -5,7 +5,7 @@ import { sharedPlaces } from '../harness/places.ts'
 import type { HealthyInput, HealthyReport } from './verify-healthy.ts'
 
 /** A soak of scale 10 makes the first a million. */
-const eventCounts: Readonly<Record<string, number>> = { sqlite: 100_000, postgres: 20_000 }
+const eventCounts: Readonly<Record<string, number>> = { sqlite: 100_000, postgres: 8000 }
 const nodeOptions = ['--max-old-space-size=128']
 const timeoutMs = 3_600_000
 

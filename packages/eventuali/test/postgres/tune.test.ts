@@ -21,9 +21,11 @@ describe.skipIf(postgresSkipReason() !== undefined)('advice for a Postgres store
         SELECT 'filler', n::text, 1, '{}' FROM generate_series(1, 15000) n`)
       const named = async (name: string) =>
         (await store.tune()).find((advice) => advice.name === name)
-      await expect.poll(() => named('records.analyze'), { timeout: 20_000 }).toMatchObject({
-        ...{ scope: 'store', applied: false, statement: 'ANALYZE shop.records' },
-      })
+      await expect
+        .poll(() => named('records.analyze'), { timeout: 20_000 })
+        .toMatchObject({
+          ...{ scope: 'store', applied: false, statement: 'ANALYZE shop.records' },
+        })
       const done = await store.tune({ apply: ['records.analyze'] })
       expect(done.find(({ applied }) => applied)?.name).toBe('records.analyze')
       await expect.poll(() => named('records.analyze'), { timeout: 20_000 }).toBeUndefined()

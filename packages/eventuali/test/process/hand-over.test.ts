@@ -19,7 +19,7 @@ describe.each(sharedPlaces())('a consumer group on $adapter', (place) => {
       const delaysMs: number[] = []
       try {
         await group.start()
-        for (let round = 0; round < run.scaled(4); round++) {
+        for (let round = 0; round < run.scaled(3); round++) {
           const heir = await group.start()
           const victim = group.running.find((child) => child !== heir) as Child
           // Both have work before one of them dies.

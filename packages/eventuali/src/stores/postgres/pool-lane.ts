@@ -23,7 +23,7 @@ export class PoolLane {
     pool: DriverPool,
     size: number,
     clock: Clock,
-    acquireTimeoutMs = Number.POSITIVE_INFINITY,
+    acquireTimeoutMs: number = Number.POSITIVE_INFINITY,
   ) {
     this.pool = pool
     this.#name = name

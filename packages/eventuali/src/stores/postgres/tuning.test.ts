@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { adviceFor, checkpointsText, type ServerFacts, type TableFacts, tableFacts } from './tuning.ts'
+import {
+  adviceFor,
+  checkpointsText,
+  type ServerFacts,
+  type TableFacts,
+  tableFacts,
+} from './tuning.ts'
 
 const gib = 1024 ** 3
 const settings = {

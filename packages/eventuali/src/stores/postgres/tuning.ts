@@ -37,10 +37,10 @@ export interface ServerFacts {
 }
 
 /** Asked in one statement each; the names are those of `ServerFacts.settings`. */
-export const settingNames = [
+export const settingNames: readonly string[] = [
   ...['autovacuum', 'fsync', 'full_page_writes', 'data_checksums', 'wal_compression'],
   ...['shared_buffers', 'max_wal_size', 'max_connections', 'idle_in_transaction_session_timeout'],
-] as const
+]
 
 export function tableFactsText(schema: string): string {
   return `SELECT c.relname, coalesce(s.n_live_tup, 0), coalesce(s.n_dead_tup, 0),
