@@ -40,6 +40,7 @@ export {
   type AggregateClass,
   type AggregateDefinition,
   AppendConditionError,
+  AppendManyError,
   type AppliedOf,
   CapabilityError,
   CodecMissingError,
@@ -292,6 +293,9 @@ export {
   Snapshots,
 } from './snapshots/index.ts'
 export {
+  type AppendManyEntry,
+  type AppendManyOptions,
+  type AppendManyProgress,
   type BoundedCall,
   EventSequence,
   type ForkOptions,

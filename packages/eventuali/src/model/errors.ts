@@ -243,6 +243,22 @@ export class OutcomeUnknownError extends EventualiError {
   }
 }
 
+/** A long append ended early. What came before the batch that failed is stored. */
+export class AppendManyError extends EventualiError {
+  readonly code = 'APPEND_ENDED_EARLY'
+  /** Events that this call has stored. */
+  readonly events: number
+  constructor(events: number, options: { readonly cause: unknown }) {
+    const { cause } = options
+    const why = cause instanceof Error ? cause.message : String(cause)
+    super(
+      `${events} events are stored, then: ${why}; with ids of your own it can be run again`,
+      options,
+    )
+    this.events = events
+  }
+}
+
 /** Too many calls wait already. Nothing was stored. */
 export class QueueFullError extends EventualiError {
   readonly code = 'QUEUE_FULL'

@@ -72,6 +72,7 @@ export {
 } from './documents.ts'
 export {
   AppendConditionError,
+  AppendManyError,
   CapabilityError,
   CodecMissingError,
   ConnectionError,

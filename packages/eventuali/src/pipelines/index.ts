@@ -46,6 +46,7 @@ export type {
   ReplayStoreTarget,
 } from './replay-options.ts'
 export type { ImportSource } from './source.ts'
+export { type BatchItem, storeItems } from './store-batch.ts'
 export {
   type MigrationDifference,
   type MigrationReport,

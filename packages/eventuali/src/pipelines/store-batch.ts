@@ -13,6 +13,9 @@ export interface StoreBatchSources {
   readonly random: Random
 }
 
+/** An event and where it belongs. */
+export type BatchItem = Pick<ImportItem, 'stream' | 'event'>
+
 /** How many events of a batch were new, and how many the store had. */
 export interface StoredCounts {
   readonly events: number
@@ -32,7 +35,7 @@ const SPLIT_ROUND_MAX = 8
  */
 export async function storeItems(
   target: ImportTarget,
-  items: readonly ImportItem[],
+  items: readonly BatchItem[],
   sources: StoreBatchSources,
 ): Promise<StoredCounts> {
   let rest = items
@@ -54,20 +57,22 @@ export async function storeItems(
 
 async function appendItems(
   target: ImportTarget,
-  items: readonly ImportItem[],
+  items: readonly BatchItem[],
   sources: StoreBatchSources,
 ): Promise<AppendOutcome> {
   const request = { entries: entriesOf(items) }
-  // Every event has an id, so a second try of an append whose fate is unknown stores nothing twice.
+  // With ids, a second try of an append whose fate is unknown stores nothing twice.
+  const isRepeatable = items.every(({ event }) => event.idGiven)
   return retry(() => target.append(request), {
     policy: storageRetryPolicy,
     retryable: (error) =>
-      isEventualiError(error) && (error.retryable || error.code === 'OUTCOME_UNKNOWN'),
+      isEventualiError(error) &&
+      (error.retryable || (isRepeatable && error.code === 'OUTCOME_UNKNOWN')),
     ...sources,
   })
 }
 
-function entriesOf(items: readonly ImportItem[]): AppendEntry[] {
+function entriesOf(items: readonly BatchItem[]): AppendEntry[] {
   const byStream = new Map<string, { events: NewEvent[]; ordinals: number[] }>()
   items.forEach(({ stream, event }, ordinal) => {
     const entry = byStream.get(stream)
@@ -87,9 +92,9 @@ function entriesOf(items: readonly ImportItem[]): AppendEntry[] {
 /** The items that the store does not have, each once. */
 export async function unknownItems(
   target: ImportTarget,
-  items: readonly ImportItem[],
-): Promise<readonly ImportItem[]> {
-  const unknown: ImportItem[] = []
+  items: readonly BatchItem[],
+): Promise<readonly BatchItem[]> {
+  const unknown: BatchItem[] = []
   const seen = new Map<string, NewEvent>()
   for (const item of items) {
     const { stream, event } = item

@@ -1,10 +1,17 @@
+export type { AppendManyEntry, AppendManyOptions, AppendManyProgress } from './append-many.ts'
 export type { ForkOptions, ForkProgress, ForkResult } from './fork.ts'
 export type { LifecycleOptions } from './lifecycle.ts'
 export { openStore, type TypedStoreOptions, type UntypedStoreOptions } from './open.ts'
 export type { OpenStoreSettings } from './open-options.ts'
-export type { BoundedCall, ReadAllOptions, ReadStreamOptions, TimeBasis } from './read-options.ts'
+export type {
+  BoundedCall,
+  ReadAllOptions,
+  ReadStreamOptions,
+  StreamsOptions,
+  TimeBasis,
+} from './read-options.ts'
 export { EventSequence } from './sequence.ts'
-export { Store, type StreamsOptions, type WithinOption } from './store.ts'
+export { Store, type WithinOption } from './store.ts'
 export type { EventsOfAll, StoredEvent, StoredOfTypes } from './store-events.ts'
 export { Transaction } from './transaction.ts'
 export type { TuneOptions } from './tune.ts'

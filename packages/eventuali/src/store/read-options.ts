@@ -128,3 +128,28 @@ export function logQuery(
   } as const
   return (bound) => ({ ...query, upTo: bound[upTo] })
 }
+
+/** Options of `store.streams`. */
+export interface StreamsOptions extends BoundedCall {
+  readonly prefix?: string | undefined
+  readonly category?: string | undefined
+  readonly limit?: number | undefined
+}
+
+/** Throws InvalidArgumentError for what chooses no streams. */
+export function assertStreams(options: StreamsOptions): void {
+  const { limit } = options
+  for (const name of ['prefix', 'category'] as const) {
+    const value: unknown = options[name]
+    if (value !== undefined && typeof value !== 'string') {
+      throw new InvalidArgumentError(name, 'must be a string')
+    }
+    // No name holds half of a pair, and stores differ in what begins with one.
+    if (value?.isWellFormed() === false) {
+      throw new InvalidArgumentError(name, 'holds a lone surrogate')
+    }
+  }
+  if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0)) {
+    throw new InvalidArgumentError('limit', 'must be an integer of 0 or more')
+  }
+}

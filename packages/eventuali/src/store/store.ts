@@ -66,13 +66,21 @@ import {
   waitForPosition,
 } from '../subscriptions/index.ts'
 import { repositoryFor } from './aggregates.ts'
+import {
+  type AppendManyEntry,
+  type AppendManyOptions,
+  type AppendManyProgress,
+  appendMany,
+} from './append-many.ts'
 import { type ForkOptions, type ForkResult, forkStore } from './fork.ts'
 import { changeStream, type LifecycleOptions } from './lifecycle.ts'
 import {
   assertCall,
+  assertStreams,
   type BoundedCall,
   type ReadAllOptions,
   type ReadStreamOptions,
+  type StreamsOptions,
 } from './read-options.ts'
 import type { ReadSide } from './read-side.ts'
 import { logPages, storedFilter, streamPages } from './reads.ts'
@@ -86,13 +94,6 @@ import { type VerifyOptions, type VerifyReport, verifyStore } from './verify/ind
 export interface WithinOption {
   /** A `pg` client on which the caller has sent BEGIN. The result is provisional until COMMIT. */
   readonly within?: unknown
-}
-
-/** Options of `store.streams`. */
-export interface StreamsOptions extends BoundedCall {
-  readonly prefix?: string | undefined
-  readonly category?: string | undefined
-  readonly limit?: number | undefined
 }
 
 const noOptions: AppendOptions & WithinOption = {}
@@ -184,6 +185,22 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   ): Promise<readonly AppendResult[]> {
     const bounded = this.#in(options)
     return appendAll(this.#access(options), this.#runtime, entries, bounded)
+  }
+
+  /**
+   * Stores very many events of any streams, in their order, some transactions of a bounded size
+   * one after another: what an import does for lines. Entries come from any iterable, and only a
+   * batch of them is in memory. With ids of the caller's it may be run again: what is there
+   * already is passed over.
+   *
+   * Throws AppendManyError, which says how many are stored; its cause is what `append` throws.
+   */
+  appendMany(
+    entries: Iterable<AppendManyEntry> | AsyncIterable<AppendManyEntry>,
+    options: AppendManyOptions = {},
+  ): Promise<AppendManyProgress> {
+    assertCall(options)
+    return appendMany(this.port, this.#runtime, entries, options)
   }
 
   /**
@@ -302,14 +319,6 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
    *
    * Throws InvalidArgumentError for a name that is no advice now or that concerns the server,
    * ReadOnlyStoreError, CapabilityError for stores in memory, and what storage throws.
-   *
-   * @example
-   * ```ts
-   * import { openStore } from 'eventuali'
-   *
-   * await using store = await openStore('sqlite::memory:')
-   * for (const { name, why } of await store.tune()) console.log(name, why)
-   * ```
    */
   tune(options: TuneOptions = {}): Promise<readonly TuningAdvice[]> {
     return tuneStore(this.port, options)
@@ -399,20 +408,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   /** The streams that exist, by name. */
   streams(options: StreamsOptions = {}): EventSequence<StreamInfo> {
     const bounded = this.#in(options)
-    const { limit } = options
-    for (const name of ['prefix', 'category'] as const) {
-      const value: unknown = options[name]
-      if (value !== undefined && typeof value !== 'string') {
-        throw new InvalidArgumentError(name, 'must be a string')
-      }
-      // No name holds half of a pair, and stores differ in what begins with one.
-      if (value?.isWellFormed() === false) {
-        throw new InvalidArgumentError(name, 'holds a lone surrogate')
-      }
-    }
-    if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 0)) {
-      throw new InvalidArgumentError('limit', 'must be an integer of 0 or more')
-    }
+    assertStreams(options)
     return new EventSequence(() => this.port.streams(options, bounded))
   }
 
