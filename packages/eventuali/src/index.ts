@@ -1,4 +1,4 @@
-export { AggregateCache, type CacheOptions, type CacheStats } from './caching/index.ts'
+export { AggregateCache, type CacheOptions, type CacheStats, StreamCache } from './caching/index.ts'
 export {
   type AggregateRepository,
   type AppendAllEntry,

@@ -9,22 +9,25 @@ import type {
   SnapshotSource,
   StreamAccess,
 } from '../ports/index.ts'
+import { BoundedEntries } from './bounded-entries.ts'
 import { frozenSize } from './frozen.ts'
 
 /** Settings of the cache of a store. */
 export interface CacheOptions {
   /** Bytes that the states in memory may take, about; those used last stay. */
-  readonly bytes: number
+  readonly bytes?: number | undefined
+  /** Bytes that the events of streams in memory may take, about; those used last stay. */
+  readonly streamBytes?: number | undefined
 }
 
 /** What has happened since the store was opened. */
 export interface CacheStats {
-  /** Loads and commands that began with a state in memory, and those that found none. */
+  /** Loads, commands or reads that found something in memory, and those that did not. */
   readonly hits: number
   readonly misses: number
-  /** States that had to go for others. */
+  /** States, or streams, that had to go for others. */
   readonly evicted: number
-  /** States that are in memory, and about how many bytes they take. */
+  /** States, or streams, that are in memory, and about how many bytes they take. */
   readonly entries: number
   readonly bytes: number
 }
@@ -75,27 +78,22 @@ export class AggregateCache implements SnapshotSource {
   /** The kept states behind it, where the store has any. */
   readonly inner: SnapshotSource | undefined
   readonly readOnly: SnapshotSource
-  readonly #bytesMax: number
-  // In the order of use: what is used is put behind.
-  readonly #cached = new Map<string, Cached>()
+  readonly #cached: BoundedEntries<Cached>
   // A program may define an aggregate for each request: its states go by themselves.
   readonly #numbers = new WeakMap<AnyAggregate, number>()
   #lastNumber = 0
-  #bytes = 0
   #hits = 0
   #misses = 0
-  #evicted = 0
 
   /** @internal Use `openStore(url, { cache })`. Throws InvalidArgumentError. */
-  constructor(inner: SnapshotSource | undefined, clock: Clock, options: CacheOptions) {
-    const { bytes } = options
+  constructor(inner: SnapshotSource | undefined, clock: Clock, bytes: number) {
     if (!Number.isSafeInteger(bytes) || bytes < 1) {
       throw new InvalidArgumentError('cache.bytes', 'must be a number of bytes, 1 or more')
     }
     this.inner = inner
     this.clock = clock
     this.countsBytes = inner?.countsBytes ?? false
-    this.#bytesMax = bytes
+    this.#cached = new BoundedEntries(bytes)
     // What a transaction sees may never be committed: nothing of it is held.
     this.readOnly = inner?.readOnly ?? {
       clock,
@@ -113,16 +111,15 @@ export class AggregateCache implements SnapshotSource {
     return {
       hits: this.#hits,
       misses: this.#misses,
-      evicted: this.#evicted,
+      evicted: this.#cached.evicted,
       entries: this.#cached.size,
-      bytes: this.#bytes,
+      bytes: this.#cached.bytes,
     }
   }
 
   /** Forgets all states. */
   clear(): void {
     this.#cached.clear()
-    this.#bytes = 0
   }
 
   /** @internal */
@@ -134,7 +131,7 @@ export class AggregateCache implements SnapshotSource {
     options?: CallOptions,
   ): Promise<FoundSnapshot | undefined> {
     const { version = Number.POSITIVE_INFINITY, position = Number.POSITIVE_INFINITY } = bounds
-    const cached = this.#use(this.#keyOf(definition, stream))
+    const cached = this.#cached.use(this.#keyOf(definition, stream))
     if (cached !== undefined && cached.version <= version && cached.position <= position) {
       this.#hits++
       return cached
@@ -162,12 +159,12 @@ export class AggregateCache implements SnapshotSource {
   /** @internal */
   foreign(stream: string, found?: FoundSnapshot): void {
     if (!(found instanceof Cached)) this.inner?.foreign(stream, found)
-    for (const key of this.#cached.keys()) if (key.endsWith(`\n${stream}`)) this.#remove(key)
+    for (const key of this.#cached.keys()) if (key.endsWith(`\n${stream}`)) this.#cached.delete(key)
   }
 
   /** @internal */
   held(definition: AnyAggregate, stream: string): HeldState | undefined {
-    const cached = this.#use(this.#keyOf(definition, stream))
+    const cached = this.#cached.use(this.#keyOf(definition, stream))
     if (cached !== undefined) this.#hits++
     return cached
   }
@@ -185,7 +182,7 @@ export class AggregateCache implements SnapshotSource {
     const isNext = events[0]?.version === from.version + 1
     // An instance of a class is the caller's, who has recorded the events on it already.
     if (last === undefined || !isNext || frozenSize(from.state) === undefined) {
-      this.#remove(key)
+      this.#cached.delete(key)
       return
     }
     let { state } = from
@@ -195,7 +192,7 @@ export class AggregateCache implements SnapshotSource {
       }
     } catch {
       // The next load meets the same event, and says so.
-      this.#remove(key)
+      this.#cached.delete(key)
       return
     }
     const before = this.#cached.get(key)
@@ -219,33 +216,14 @@ export class AggregateCache implements SnapshotSource {
     return `${number}\n${stream}`
   }
 
-  #use(key: string): Cached | undefined {
-    const cached = this.#cached.get(key)
-    if (cached === undefined) return undefined
-    this.#cached.delete(key)
-    this.#cached.set(key, cached)
-    return cached
-  }
-
   #put(key: string, load: LoadedState, isKept: boolean): void {
     const before = this.#cached.get(key)
     // Of two calls that overlap the older may come last.
     if (before !== undefined && before.version > load.version) return
-    this.#remove(key)
-    const bytes = load.version === 0 ? undefined : frozenSize(load.state)
-    if (bytes === undefined || bytes > this.#bytesMax) return
-    this.#cached.set(key, new Cached(load, bytes, this.clock.now(), isKept))
-    this.#bytes += bytes
-    for (const oldest of this.#cached.keys()) {
-      if (this.#bytes <= this.#bytesMax) break
-      this.#remove(oldest)
-      this.#evicted++
-    }
-  }
-
-  #remove(key: string): void {
-    this.#bytes -= this.#cached.get(key)?.bytes ?? 0
     this.#cached.delete(key)
+    const bytes = load.version === 0 ? undefined : frozenSize(load.state)
+    if (bytes === undefined) return
+    this.#cached.set(key, new Cached(load, bytes, this.clock.now(), isKept))
   }
 }
 

@@ -332,7 +332,7 @@ export interface EventStore extends StreamAccess {
     | undefined
 
   /** The connections of this program; only of stores that keep some. */
-  pool?(): PoolStatistics | undefined
+  readonly pool?: (() => PoolStatistics) | undefined
 
   /** Checks the storage below the events (pages, indexes, head rows, checksums). */
   faults(options?: CallOptions): AsyncIterable<StorageFault>

@@ -31,6 +31,7 @@ export type {
 export type { ForkOutcome, ForkRequest } from './fork.ts'
 export type { InlineAccess, InlineProjection } from './inline.ts'
 export type { StoreManifest } from './manifest.ts'
+export { overStore } from './pass-through.ts'
 export type { PoolLaneName, PoolLaneStatistics, PoolStatistics } from './pool.ts'
 export type {
   DocumentIndex,

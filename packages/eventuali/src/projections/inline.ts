@@ -1,16 +1,17 @@
 import type { Clock } from '../kernel/index.ts'
-import type {
-  AppendOutcome,
-  AppendRequest,
-  CallOptions,
-  EventStore,
-  InlineProjection,
-  StoreTransaction,
+import {
+  type AppendOutcome,
+  type AppendRequest,
+  type CallOptions,
+  type EventStore,
+  type InlineProjection,
+  overStore,
+  type StoreTransaction,
 } from '../ports/index.ts'
 import type { AnyProjection } from './define.ts'
 import { GroupFailure, InlineQueue } from './inline-queue.ts'
 import { InlineWork, storedEvents } from './inline-work.ts'
-import { overStore, overTransaction } from './port-wrap.ts'
+import { overTransaction } from './port-wrap.ts'
 
 const GROUP_TIMEOUT_MS = 30_000
 

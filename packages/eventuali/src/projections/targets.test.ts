@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest'
 import { systemClock } from '../kernel/index.ts'
 import { defineEvents, type } from '../model/index.ts'
-import type { EventStore } from '../ports/index.ts'
+import { type EventStore, overStore } from '../ports/index.ts'
 import { collection } from './collection.ts'
 import { type AnyProjection, defineProjection } from './define.ts'
 import { withInlineProjections } from './inline.ts'
-import { overStore, overTransaction } from './port-wrap.ts'
+import { overTransaction } from './port-wrap.ts'
 import { CollectionReader } from './reader.ts'
 import {
   append,

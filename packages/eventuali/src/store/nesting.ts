@@ -88,7 +88,7 @@ export function guardNesting(store: EventStore): EventStore {
     },
     watch: (listener) => store.watch(listener),
     settings: () => store.settings(),
-    pool: () => store.pool?.(),
+    pool: store.pool?.bind(store),
     tune: tuneOf(store, check),
     faults: (options) => store.faults(options),
     fork: async (request, options) => {

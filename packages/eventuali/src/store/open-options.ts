@@ -42,8 +42,9 @@ export interface OpenStoreSettings {
   /** Keeps states of aggregates, so that long streams load fast. Nothing is kept when left out. */
   readonly snapshots?: SnapshotOptions | undefined
   /**
-   * Holds the newest known states of aggregates in memory: loads read what came after, commands
-   * read nothing. States are frozen then. Nothing is held when left out.
+   * Holds in memory, as far as each is given bytes, the newest known states of aggregates (loads
+   * read what came after, commands read nothing) and the events of streams (reads ask for the
+   * stream's head and read what came since). States are frozen then. Nothing is held when left out.
    */
   readonly cache?: CacheOptions | undefined
   /**

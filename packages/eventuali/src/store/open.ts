@@ -1,4 +1,4 @@
-import { AggregateCache } from '../caching/index.ts'
+import { AggregateCache, type CacheOptions, StreamCache } from '../caching/index.ts'
 import {
   type CommandRuntime,
   defaultRetryPolicy,
@@ -96,7 +96,9 @@ export async function openStore(
     typeof place === 'object' ? place : await openAdapter(place, options, { clock, random, ids })
   try {
     const { projections = [], processes = [], scheduleTargets = [], leaseTtlMs } = options
-    const port = guardNesting(withInlineProjections(adapter, projections, { clock }))
+    const streams = streamCache(adapter, options)
+    const stored = streams?.port ?? adapter
+    const port = guardNesting(withInlineProjections(stored, projections, { clock }))
     // Beside whatever transaction a load may be part of: so not through the guard against nesting.
     const snapshots =
       options.snapshots &&
@@ -106,18 +108,29 @@ export async function openStore(
         load: (definition, stream, source) =>
           foldStream(adapter, definition, stream, { timeoutMs }, source),
       })
-    const cache = options.cache && new AggregateCache(snapshots, clock, options.cache)
+    const bytes = options.cache?.bytes
+    const cache = bytes === undefined ? undefined : new AggregateCache(snapshots, clock, bytes)
     const keeping: CommandRuntime = { ...runtime, snapshots: cache ?? snapshots }
     const readSide = new ReadSide(port, keeping, {
       ...{ projections, processes, scheduleTargets, leaseTtlMs, timeoutMs },
     })
     const schemas = new Schemas(port, clock, timeoutMs)
     if (options.schemas !== false) await schemas.enter(registry, options.schemas ?? {})
-    return new Store(port, keeping, readSide, schemas, timeoutMs)
+    return new Store(port, keeping, readSide, schemas, timeoutMs, streams)
   } catch (error) {
     if (typeof place === 'string') await adapter.close()
     throw error
   }
+}
+
+/** Throws InvalidArgumentError for a cache of nothing, or of no number of bytes. */
+function streamCache(adapter: EventStore, { cache }: UntypedStoreOptions): StreamCache | undefined {
+  if (cache === undefined) return undefined
+  const { bytes, streamBytes } = Object(cache) as Partial<CacheOptions>
+  if (bytes === undefined && streamBytes === undefined) {
+    throw new InvalidArgumentError('cache', 'must have bytes for states, streamBytes, or both')
+  }
+  return streamBytes === undefined ? undefined : new StreamCache(adapter, streamBytes)
 }
 
 /** Throws InvalidArgumentError and DefinitionError for what no definition is. */

@@ -1,4 +1,4 @@
-import { AggregateCache } from '../caching/index.ts'
+import { AggregateCache, type StreamCache } from '../caching/index.ts'
 import {
   type AggregateRepository,
   type AppendAllEntry,
@@ -21,20 +21,10 @@ import {
   type Decision,
   type EventInput,
   InvalidArgumentError,
-  InvalidNameError,
   type RecordedEvent,
   type RecordedFrom,
-  type StreamInfo,
 } from '../model/index.ts'
-import type {
-  CallOptions,
-  EventStore,
-  LogPositions,
-  PoolStatistics,
-  StoreCapabilities,
-  StreamAccess,
-  TuningAdvice,
-} from '../ports/index.ts'
+import type { EventStore, StreamAccess } from '../ports/index.ts'
 import {
   type OutboxDefinition,
   type Processes,
@@ -63,7 +53,6 @@ import {
   type SubscribeOptions,
   Subscription,
   type SubscriptionControl,
-  waitForPosition,
 } from '../subscriptions/index.ts'
 import { repositoryFor } from './aggregates.ts'
 import {
@@ -72,23 +61,18 @@ import {
   type AppendManyProgress,
   appendMany,
 } from './append-many.ts'
-import { type ForkOptions, type ForkResult, forkStore } from './fork.ts'
-import { changeStream, type LifecycleOptions } from './lifecycle.ts'
 import {
   assertCall,
-  assertStreams,
   type BoundedCall,
   type ReadAllOptions,
   type ReadStreamOptions,
-  type StreamsOptions,
 } from './read-options.ts'
 import type { ReadSide } from './read-side.ts'
 import { logPages, storedFilter, streamPages } from './reads.ts'
 import { EventSequence } from './sequence.ts'
+import { noCallOptions, StoreBase } from './store-base.ts'
 import type { StoredEvent, StoredOfTypes } from './store-events.ts'
 import { Transaction } from './transaction.ts'
-import { type TuneOptions, tuneStore } from './tune.ts'
-import { type VerifyOptions, type VerifyReport, verifyStore } from './verify/index.ts'
 
 /** Joins a transaction that the caller began on a driver's connection. */
 export interface WithinOption {
@@ -96,7 +80,7 @@ export interface WithinOption {
   readonly within?: unknown
 }
 
-const noOptions: AppendOptions & WithinOption = {}
+const noOptions: AppendOptions & WithinOption = noCallOptions
 
 /** Transactions end after this many milliseconds unless they say otherwise. */
 const TRANSACTION_TIMEOUT_MS = 30_000
@@ -114,16 +98,11 @@ const TRANSACTION_TIMEOUT_MS = 30_000
  * for await (const event of store.readStream('order-1')) console.log(event.version, event.type)
  * ```
  */
-export class Store<E extends EventInput = EventInput> implements AsyncDisposable {
-  /** The port underneath, for programs that build on it. */
-  readonly port: EventStore
+export class Store<E extends EventInput = EventInput> extends StoreBase implements AsyncDisposable {
   /** The types and versions of events that this store has seen, and whether code reads them. */
   readonly schemas: Schemas
-  readonly #runtime: CommandRuntime
   readonly #readSide: ReadSide
-  readonly #timeoutMs: number
-  /** The options of a call that names none: most appends. */
-  readonly #bounded: { readonly timeoutMs: number }
+  readonly #streams: StreamCache | undefined
   readonly #subscriptions = new Set<{ stop(): Promise<void> }>()
   #closing: Promise<void> | undefined
 
@@ -134,28 +113,12 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     readSide: ReadSide,
     schemas: Schemas,
     timeoutMs: number,
+    streams?: StreamCache,
   ) {
-    this.port = port
+    super(port, runtime, timeoutMs)
+    this.#streams = streams
     this.schemas = schemas
-    this.#runtime = runtime
     this.#readSide = readSide
-    this.#timeoutMs = timeoutMs
-    this.#bounded = { timeoutMs }
-  }
-
-  /** Name of the adapter: `memory`, `sqlite` or `postgres`. */
-  get adapter(): string {
-    return this.port.adapter
-  }
-
-  /** What this store can do; see docs/adapters.md. */
-  get capabilities(): StoreCapabilities {
-    return this.port.capabilities
-  }
-
-  /** Identity of the log: changed by restore, fork and promotion. */
-  get incarnation(): string {
-    return this.port.incarnation
   }
 
   /**
@@ -170,8 +133,8 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     events: E | readonly E[],
     options: AppendOptions & WithinOption = noOptions,
   ): Promise<AppendResult<StoredEvent<E>>> {
-    const bounded = this.#in(options)
-    const appended = append(this.#access(options), this.#runtime, stream, events, bounded)
+    const bounded = this.bounded(options)
+    const appended = append(this.#access(options), this.runtime, stream, events, bounded)
     return appended as Promise<AppendResult<StoredEvent<E>>>
   }
 
@@ -183,8 +146,8 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     entries: readonly AppendAllEntry[],
     options: AppendAllOptions & WithinOption = {},
   ): Promise<readonly AppendResult[]> {
-    const bounded = this.#in(options)
-    return appendAll(this.#access(options), this.#runtime, entries, bounded)
+    const bounded = this.bounded(options)
+    return appendAll(this.#access(options), this.runtime, entries, bounded)
   }
 
   /**
@@ -200,7 +163,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     options: AppendManyOptions = {},
   ): Promise<AppendManyProgress> {
     assertCall(options)
-    return appendMany(this.port, this.#runtime, entries, options)
+    return appendMany(this.port, this.runtime, entries, options)
   }
 
   /**
@@ -211,7 +174,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   transaction<T>(work: (tx: Transaction<E>) => Promise<T>, options: BoundedCall = {}): Promise<T> {
     assertCall(options)
     const { signal, timeoutMs = TRANSACTION_TIMEOUT_MS } = options
-    return this.port.transaction((tx) => work(new Transaction<E>(tx, this.#runtime)), {
+    return this.port.transaction((tx) => work(new Transaction<E>(tx, this.runtime)), {
       signal,
       timeoutMs,
     })
@@ -219,7 +182,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   /** The events of one stream, every committed one, in version order unless said otherwise. */
   readStream(stream: string, options: ReadStreamOptions = {}): EventSequence<StoredEvent<E>> {
-    const pages = streamPages(this.port, this.#runtime, stream, this.#in(options))
+    const pages = streamPages(this.port, this.runtime, stream, this.bounded(options))
     return new EventSequence(pages as () => AsyncIterable<readonly StoredEvent<E>[]>)
   }
 
@@ -227,9 +190,9 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   readAll<Type extends E['type'] = E['type']>(
     options: ReadAllOptions<Type> = {},
   ): EventSequence<StoredOfTypes<E, Type>> {
-    const bounded = this.#in(options)
+    const bounded = this.bounded(options)
     const positions = () => this.port.positions(bounded)
-    const pages = logPages(this.port, positions, this.#runtime, bounded)
+    const pages = logPages(this.port, positions, this.runtime, bounded)
     return new EventSequence(pages as () => AsyncIterable<readonly StoredOfTypes<E, Type>[]>)
   }
 
@@ -251,7 +214,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     handler?: unknown,
   ): Subscription<StoredEvent<E>> | DurableSubscription<StoredEvent<E>, Transaction<E>> {
     assertCall(options)
-    const { clock, random, ids, registry } = this.#runtime
+    const { clock, random, ids, registry } = this.runtime
     const { types } = filterOf(options)
     const map = (events: readonly RecordedEvent[]) =>
       registry.read(events, types) as readonly StoredEvent<E>[]
@@ -271,8 +234,8 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
       storedFilter(registry, options),
       handler as DurableHandler<StoredEvent<E>, Transaction<E>> | undefined,
       {
-        ...{ clock, random, ids, map, timeoutMs: this.#timeoutMs },
-        wrap: (tx) => new Transaction<E>(tx, this.#runtime),
+        ...{ clock, random, ids, map, timeoutMs: this.timeoutMs },
+        wrap: (tx) => new Transaction<E>(tx, this.runtime),
         onEnd: () => this.#subscriptions.delete(durable),
       },
     )
@@ -302,36 +265,21 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   /** The states in memory. Throws CapabilityError unless opened with `cache`. */
   get cache(): AggregateCache {
-    const { snapshots } = this.#runtime
+    const { snapshots } = this.runtime
     if (snapshots instanceof AggregateCache) return snapshots
     throw new CapabilityError(this.adapter, 'cache', 'open the store with { cache: { bytes } }')
   }
 
+  /** The events in memory. Throws CapabilityError unless opened with `cache: { streamBytes }`. */
+  get streamCache(): StreamCache {
+    if (this.#streams !== undefined) return this.#streams
+    throw new CapabilityError(this.adapter, 'stream cache', 'open it with cache: { streamBytes }')
+  }
+
   #kept(): Snapshots | undefined {
-    const { snapshots: source } = this.#runtime
+    const { snapshots: source } = this.runtime
     const kept = source instanceof AggregateCache ? source.inner : source
     return kept instanceof Snapshots ? kept : undefined
-  }
-
-  /**
-   * Looks at the storage and says what would do it good: settings, upkeep, and why; carries out
-   * what is asked for of it. The log stays as it is. On request it may keep appends waiting.
-   *
-   * Throws InvalidArgumentError for a name that is no advice now or that concerns the server,
-   * ReadOnlyStoreError, CapabilityError for stores in memory, and what storage throws.
-   */
-  tune(options: TuneOptions = {}): Promise<readonly TuningAdvice[]> {
-    return tuneStore(this.port, options)
-  }
-
-  /**
-   * The connections of this program, lane by lane: how many are in use, who waits, and how long
-   * they waited. Throws CapabilityError for stores that have no pool.
-   */
-  get pool(): PoolStatistics {
-    const statistics = this.port.pool?.()
-    if (statistics !== undefined) return statistics
-    throw new CapabilityError(this.adapter, 'pool', 'it has one connection, or none')
   }
 
   /** The kept states of aggregates. Throws CapabilityError unless opened with `snapshots`. */
@@ -348,7 +296,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   /** Sends events out, at least once each and in order, until it is stopped or the store closes. */
   async relay(outbox: OutboxDefinition): Promise<Consumer> {
-    const consumer = await startOutbox(this.port, this.#readSide.worker, outbox, this.#runtime)
+    const consumer = await startOutbox(this.port, this.#readSide.worker, outbox, this.runtime)
     this.#subscriptions.add(consumer)
     const forget = () => this.#subscriptions.delete(consumer)
     consumer.done.then(forget, forget)
@@ -357,7 +305,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   /** Resolves once a projection has handled everything up to a position: read your own writes. */
   projected(name: string, position: number, options: BoundedCall = {}): Promise<void> {
-    return this.#readSide.projections.projected(name, position, this.#in(options))
+    return this.#readSide.projections.projected(name, position, this.bounded(options))
   }
 
   /** Reads a collection of a projection's live generation. */
@@ -380,7 +328,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
   ): AggregateRepository<S, C, A>
   aggregate<A extends Aggregate>(aggregateClass: AggregateClass<A>): ClassRepository<A>
   aggregate(definition: unknown): unknown {
-    return repositoryFor(this.port, this.#runtime, definition)
+    return repositoryFor(this.port, this.runtime, definition)
   }
 
   /**
@@ -392,74 +340,7 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
     input: Input,
     options: DecideOptions = {},
   ): Promise<DecideResult<RecordedFrom<D>>> {
-    return runDecision(this.port, this.#runtime, decision, input, this.#in(options))
-  }
-
-  /** Resolves once the safe position has reached `position`; OperationTimeoutError otherwise. */
-  async caughtUp(position: number, options: BoundedCall = {}): Promise<void> {
-    await waitForPosition(this.port, position, this.#runtime.clock, this.#in(options))
-  }
-
-  /** How far the log goes, and who holds the safe position back, if somebody does. */
-  positions(options: BoundedCall = {}): Promise<LogPositions> {
-    return this.port.positions(this.#in(options))
-  }
-
-  /** The streams that exist, by name. */
-  streams(options: StreamsOptions = {}): EventSequence<StreamInfo> {
-    const bounded = this.#in(options)
-    assertStreams(options)
-    return new EventSequence(() => this.port.streams(options, bounded))
-  }
-
-  /** What is known of one stream, or undefined when it never was. */
-  stream(name: string, options: BoundedCall = {}): Promise<StreamInfo | undefined> {
-    if (typeof name !== 'string') throw new InvalidNameError('stream', name, 'is not a string')
-    return this.port.stream(name, this.#in(options))
-  }
-
-  /** Makes a stream read-only and leaves it out of `readAll`; `{ undo: true }` takes it back. */
-  archive(
-    stream: string,
-    options: LifecycleOptions & { readonly undo?: boolean } = {},
-  ): Promise<AppendResult> {
-    const bounded = this.#in(options)
-    const kind = bounded.undo === true ? 'unarchive' : 'archive'
-    return changeStream(this.port, this.#runtime, stream, { kind }, bounded)
-  }
-
-  /** Removes the versions below `before`; the numbers of the others stay. */
-  truncate(
-    stream: string,
-    options: LifecycleOptions & { readonly before: number },
-  ): Promise<AppendResult> {
-    const bounded = this.#in(options)
-    const change = { kind: 'truncate', before: bounded.before } as const
-    return changeStream(this.port, this.#runtime, stream, change, bounded)
-  }
-
-  /** Removes all events of a stream; only `append(…, { recreate: true })` goes on with it. */
-  deleteStream(stream: string, options: LifecycleOptions = {}): Promise<AppendResult> {
-    return changeStream(this.port, this.#runtime, stream, { kind: 'delete' }, this.#in(options))
-  }
-
-  /** Proves the log's promises over all of it; see `VerifyReport`. */
-  verify(options: VerifyOptions = {}): Promise<VerifyReport> {
-    assertCall(options)
-    return verifyStore(this.port, this.#runtime, options)
-  }
-
-  /**
-   * Makes another store that holds the log up to a position or moment, as it is here: for a preview
-   * environment, a rehearsal, a look at what was. The store goes on meanwhile. What reads the log
-   * (subscriptions, projections, processes, kept states) does not come along and begins anew there.
-   *
-   * Throws ForkTargetExistsError, InvalidArgumentError, CapabilityError (stores in memory); what
-   * fails or is aborted leaves nothing behind.
-   */
-  fork(options: ForkOptions): Promise<ForkResult> {
-    assertCall(options)
-    return forkStore(this.port, options)
+    return runDecision(this.port, this.runtime, decision, input, this.bounded(options))
   }
 
   /** Stops the subscriptions, waits for what is in flight and releases everything. */
@@ -481,19 +362,5 @@ export class Store<E extends EventInput = EventInput> implements AsyncDisposable
 
   #access(options: WithinOption): StreamAccess {
     return options.within === undefined ? this.port : this.port.join(options.within)
-  }
-
-  /** The options with the store's own bound where the call names none. */
-  #in<O extends CallOptions>(options: O): O & { readonly timeoutMs: number } {
-    if (options === noOptions && this.#timeoutMs > 0)
-      return this.#bounded as O & { readonly timeoutMs: number }
-    assertCall(options)
-    const { timeoutMs = this.#timeoutMs } = options
-    if (typeof timeoutMs !== 'number' || !(timeoutMs > 0)) {
-      throw new InvalidArgumentError('timeoutMs', 'must be a positive number of milliseconds')
-    }
-    return options.timeoutMs === timeoutMs
-      ? (options as O & { readonly timeoutMs: number })
-      : { ...options, timeoutMs }
   }
 }

@@ -174,7 +174,7 @@ export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
     streams: (query, options) => store.streams(query, options),
     watch: (listener) => hooks.watch?.(store, listener) ?? store.watch(listener),
     settings: () => store.settings(),
-    pool: () => store.pool?.(),
+    pool: store.pool?.bind(store),
     tune: store.tune?.bind(store),
     faults: (options) => store.faults(options),
     fork: (request, options) =>

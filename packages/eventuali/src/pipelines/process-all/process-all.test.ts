@@ -63,7 +63,7 @@ async function inPieces(store: Store, port: EventStore, seed: number): Promise<S
   }
 }
 
-test('a fold in partitions is what a plain loop makes, also over stops and later events', async () => {
+test('a fold in partitions is what a plain loop makes, over stops too', async () => {
   const property = fc.asyncProperty(fc.nat(), fc.integer({ min: 0, max: 900 }), async (seed, n) => {
     await using store = await filled(n, 1 + (seed % 12), seed)
     expect(await inPieces(store, store.port, seed)).toEqual(await expected(store))
@@ -167,7 +167,7 @@ test('a key other than the stream, a filter and bounds choose what goes where', 
   ])
 })
 
-test('what a handler throws ends the run, and the next begins behind the last checkpoint', async () => {
+test('after an error the next run begins behind the last checkpoint', async () => {
   await using store = await filled(1000)
   let poison = true
   const handled = new Map<number, number>()
@@ -191,7 +191,7 @@ test('what a handler throws ends the run, and the next begins behind the last ch
   await expect(other).rejects.toMatchObject({ code: 'ARGUMENT_INVALID', message: /another name/ })
 })
 
-test('a state to be kept must be what JSON carries; without a name it may be anything', async () => {
+test('a state to be kept must be what JSON carries, any other need not', async () => {
   await using store = await filled(100)
   const work = {
     initial: () => new Map<string, number>(),

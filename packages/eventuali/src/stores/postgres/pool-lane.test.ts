@@ -54,7 +54,7 @@ test('who fills one lane keeps nobody waiting in another', async () => {
   expect(connections.statistics().reads).toMatchObject({ inUse: 0, waiting: 0, acquired: 2 })
 })
 
-test('a wait ends with the own deadline of the call, or sooner when the store says so', async () => {
+test('a wait ends with the deadline of the call, or sooner when the store says so', async () => {
   const sizes = { appends: 1, reads: 2, subscriptions: 1, transactions: 1, acquireTimeoutMs: 200 }
   const { clock, connections } = opened(sizes)
   const held = [

@@ -239,15 +239,9 @@ class PostgresEventStore implements EventStore {
     const settling = new Settling(connections, clock, types, schema)
     const onStored = (): void => this.#notifications.stored()
     this.#appender = new Appender({
-      connections,
-      settling,
-      types,
+      ...{ connections, settling, types, schema, clock, random, timeoutMs, onStored },
       keys: new LockKeys(schema),
-      schema,
-      clock,
-      random,
       sync: state.sync,
-      timeoutMs,
       statementTimeoutMs: limits.statementTimeoutMs,
       laneCountMax: limits.laneCountMax,
       groupCountMax: limits.groupCountMax,
@@ -256,7 +250,6 @@ class PostgresEventStore implements EventStore {
       encoder: options.encoder,
       // What a refused append tells of is read where readers cannot keep it waiting.
       reads: readsOn('appends'),
-      onStored,
     })
     const appender = this.#appender
     const shared = { connections, appender, settling, types, clock, schema, timeoutMs, onStored }
