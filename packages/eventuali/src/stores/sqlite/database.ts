@@ -104,6 +104,15 @@ export function configureReader(connection: SqlConnection): void {
   connection.exec(`PRAGMA cache_size = -${CACHE_KIB}`)
 }
 
+/**
+ * Lets a connection read pages of the file by mapping them. Measured on a file of 159 MB that the
+ * system had in memory: loads of 15 events 1.5 times as fast, a scan 1.1 times. Not by default: a
+ * disk that fails ends the process then, by a signal, where it would be an error.
+ */
+export function mapForReading(connection: SqlConnection, bytes: number): void {
+  connection.exec(`PRAGMA mmap_size = ${bytes}`)
+}
+
 /** The settings as the connection has them now. */
 export function readSettings(connection: SqlConnection): {
   readonly journal_mode: string

@@ -23,6 +23,7 @@ import {
   type Database,
   diskIsFull,
   locate,
+  mapForReading,
   type Profile,
 } from './database.ts'
 import type { DriverName, SqlConnection } from './driver.ts'
@@ -51,6 +52,8 @@ export interface SqliteStoreOptions {
   readonly limits?: Partial<GroupLimits> | undefined
   /** How the data of events is stored; JSON text when left out. */
   readonly codec?: CodecOptions | undefined
+  /** Bytes of the file that reads may map into memory; none when left out. */
+  readonly mmapBytes?: number | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
   readonly ids?: IdSource | undefined
@@ -84,6 +87,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   if (profile !== 'durable' && profile !== 'relaxed') {
     throw new InvalidArgumentError('profile', 'is not one of durable, relaxed')
   }
+  const { mmapBytes = 0 } = options
+  if (!Number.isSafeInteger(mmapBytes) || mmapBytes < 0) {
+    throw new InvalidArgumentError('mmapBytes', 'must be a number of bytes, 0 or more')
+  }
   const encoder = bodyEncoder(options.codec)
   const database = await locate(options)
   const readOnly = options.readOnly === true || database.unsafe !== undefined
@@ -102,6 +109,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       : await openForWriting(database, profile, ids, open, (work) =>
           whenFree(patience, deadline, work),
         )
+    if (reader !== database.handedIn && mmapBytes > 0) mapForReading(reader, mmapBytes)
     const readerSession = new Session(reader)
     const names = new Names()
     const writing = writer && {

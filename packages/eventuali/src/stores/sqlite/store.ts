@@ -204,6 +204,7 @@ export class SqliteStore implements EventStore, ReadAccess {
       profile,
       ...readSettings(connection),
       wal_autocheckpoint: String(connection.prepare('PRAGMA wal_autocheckpoint').get()?.[0]),
+      mmap_size: String(this.#reader.connection.prepare('PRAGMA mmap_size').get()?.[0] ?? 0),
       wal_bytes: String(database.file === undefined ? 0 : walBytes(database.file)),
     }
   }

@@ -71,3 +71,17 @@ test('what is no advice, or not for the store to do, is refused and does nothing
   await using memory = await openStore('memory:')
   await expect(memory.tune()).rejects.toMatchObject({ code: 'CAPABILITY_MISSING' })
 })
+
+test('a file is mapped for reads only where that is asked for', async () => {
+  const url = `sqlite:${join(folder, 'mapped.db')}`
+  await using plain = await openStore(url)
+  expect((await plain.port.settings()).mmap_size).toBe('0')
+  await plain.append('a-1', { type: 'Noted', data: 1 })
+  await using mapped = await openStore(url, { mmapBytes: 1_048_576 })
+  expect((await mapped.port.settings()).mmap_size).toBe('1048576')
+  await plain.append('a-1', { type: 'Noted', data: 2 })
+  expect((await mapped.readStream('a-1').toArray()).map(({ data }) => data)).toEqual([1, 2])
+  for (const mmapBytes of [-1, 1.5]) {
+    await expect(openStore(url, { mmapBytes })).rejects.toThrow(/mmapBytes/)
+  }
+})
