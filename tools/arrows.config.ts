@@ -20,6 +20,7 @@ export const ranks: Readonly<Record<string, number>> = {
   tenancy: 3,
   observability: 3,
   caching: 3,
+  replicas: 3,
   'stores/*': 3,
   'brokers/*': 3,
   'cloud/*': 3,

@@ -3,6 +3,7 @@ import {
   type AggregateDefinition,
   type EventInput,
   evolveOne,
+  freshAt,
   InvalidArgumentError,
   type RecordedEvent,
   StreamTruncatedError,
@@ -10,9 +11,9 @@ import {
 } from '../model/index.ts'
 import type {
   AnyAggregate,
-  CallOptions,
   FoundSnapshot,
   MomentQuery,
+  ReadOptions,
   SnapshotSource,
   StreamAccess,
 } from '../ports/index.ts'
@@ -25,7 +26,7 @@ export interface Loaded<S> {
 }
 
 /** Which state to load; the newest when nothing is said. */
-export interface LoadOptions extends CallOptions {
+export interface LoadOptions extends ReadOptions {
   /** The state after this version (or the newest, when the stream is not that far). */
   readonly version?: number | undefined
   /** The state at this moment, inclusive. */
@@ -160,13 +161,17 @@ async function foldFrom(
   snapshots: SnapshotSource | undefined,
   found: FoundSnapshot | undefined,
 ): Promise<Progress | undefined> {
+  // Where the kept state is, a replica that serves the rest has to be as well.
+  const { fresh } = options
+  const isAsking = found !== undefined && fresh !== undefined
+  const reading = isAsking ? { ...options, fresh: freshAt(fresh, found.position) } : options
   const begin = found ?? { state: definition.initial(), version: 0, position: 0 }
   const { state, version, position } = begin
   const progress: Progress = { state, version, position, eventCount: 0, byteCount: 0 }
   const pages =
     found === undefined
       ? neededPages(access, stream, options)
-      : pagesAfter(access, stream, found, options)
+      : pagesAfter(access, stream, found, reading)
   for await (const page of pages) {
     if (page === undefined) return undefined
     for (const event of definition.registry.upcast(page)) {

@@ -9,11 +9,11 @@ import {
   type StateChange,
   valueAt,
 } from '../model/index.ts'
-import type { CallOptions, StreamAccess } from '../ports/index.ts'
+import type { ReadOptions, StreamAccess } from '../ports/index.ts'
 import { foldStream, type LoadOptions, neededPages } from './fold.ts'
 
 /** A point of a stream; the newest when nothing is said. */
-export type StreamPoint = Omit<LoadOptions, keyof CallOptions>
+export type StreamPoint = Omit<LoadOptions, keyof ReadOptions>
 
 /** What changed in a state between two points of its stream. */
 export interface StateDiff {
@@ -48,7 +48,7 @@ type Definition = AggregateDefinition<unknown, unknown, EventInput>
 /** The state of an aggregate at other times, and by other code. Nothing is written. */
 export interface TimeTravel<Other> {
   /** What changed in the state between two points: versions, moments or positions of the log. */
-  diff(id: string, from: StreamPoint, to?: StreamPoint, options?: CallOptions): Promise<StateDiff>
+  diff(id: string, from: StreamPoint, to?: StreamPoint, options?: ReadOptions): Promise<StateDiff>
   /**
    * The events that changed one value of the state, oldest first. `path` is a JSON Pointer
    * (RFC 6901), such as `/address/city`; empty for the state as a whole.
@@ -67,7 +67,7 @@ export async function diffPoints(
   definition: Definition,
   stream: string,
   points: { readonly from: StreamPoint; readonly to: StreamPoint },
-  options: CallOptions,
+  options: ReadOptions,
 ): Promise<StateDiff> {
   const from = await foldStream(access, definition, stream, { ...points.from, ...options })
   const to = await foldStream(access, definition, stream, { ...points.to, ...options })

@@ -150,6 +150,12 @@ export {
   type Upcaster,
 } from './evolution.ts'
 export { UpcastError, UpcasterMissingError } from './evolution-errors.ts'
+export {
+  assertFreshness,
+  type Freshness,
+  type FreshnessBound,
+  freshAt,
+} from './freshness.ts'
 export type { Json } from './json.ts'
 export type { JsonProblem } from './json-check.ts'
 export { assertJson, jsonTextOf } from './json-value.ts'
@@ -183,6 +189,7 @@ export { ProjectionMissingError, RecordConflictError } from './read-side-errors.
 export { Recoding } from './recode.ts'
 export { reject } from './reject.ts'
 export { ReplayTargetError, WorkerFailedError } from './replay-errors.ts'
+export { NotAReplicaError } from './replica-errors.ts'
 export { SchemaIncompatibleError, type SchemaObjection } from './schema-errors.ts'
 export type { SnapshotRules } from './snapshot-rules.ts'
 export {

@@ -1,5 +1,5 @@
 import type { ExpectedVersion, Json, RecordedEvent, StreamInfo } from '../model/index.ts'
-import type { CallOptions } from './call-options.ts'
+import type { CallOptions, PositionsOptions, ReadOptions } from './call-options.ts'
 import type { ForkOutcome, ForkRequest } from './fork.ts'
 import type { InlineAccess, InlineProjection } from './inline.ts'
 import type { PoolStatistics } from './pool.ts'
@@ -205,16 +205,16 @@ export interface StreamAccess {
    * Pages of one stream's events in version order (or reverse), never empty pages. Sees every
    * committed event (in a transaction its own too), not bound by the safe position.
    */
-  readStream(query: StreamQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]>
+  readStream(query: StreamQuery, options?: ReadOptions): AsyncIterable<readonly RecordedEvent[]>
 
   /** The event of the stream with this caller-given id, if there is one. */
   eventById(stream: string, id: string, options?: CallOptions): Promise<RecordedEvent | undefined>
 
   /** The stream's head, or undefined for a stream that never was. */
-  stream(name: string, options?: CallOptions): Promise<StreamInfo | undefined>
+  stream(name: string, options?: ReadOptions): Promise<StreamInfo | undefined>
 
   /** Pages of the log in position order (or reverse), filtered; never empty pages. */
-  readLog(query: LogQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]>
+  readLog(query: LogQuery, options?: ReadOptions): AsyncIterable<readonly RecordedEvent[]>
 }
 
 /** An open transaction. Everything it returns is provisional until it commits. */
@@ -310,11 +310,14 @@ export interface EventStore extends StreamAccess {
   /** Takes part in a transaction that the caller began on a driver's connection. */
   join(client: unknown): StoreTransaction
 
-  /** Fresh positions: every append that resolved before the call is at or below `newest`. */
-  positions(options?: CallOptions): Promise<LogPositions>
+  /**
+   * Fresh positions: every append that resolved before the call is at or below `newest`. With
+   * `fresh`, those that a replica has reached within the bound.
+   */
+  positions(options?: PositionsOptions): Promise<LogPositions>
 
   /** Streams by name, in pages. */
-  streams(query: StreamsQuery, options?: CallOptions): AsyncIterable<readonly StreamInfo[]>
+  streams(query: StreamsQuery, options?: ReadOptions): AsyncIterable<readonly StreamInfo[]>
 
   /** Calls back when the log may have grown: a hint, at once for this process's own appends. */
   watch(listener: () => void): () => void

@@ -5,7 +5,7 @@ export type {
   DocumentSort,
 } from '../model/index.ts'
 export type { Broker, BrokerMessage } from './broker.ts'
-export type { CallOptions } from './call-options.ts'
+export type { CallOptions, PositionsOptions, ReadOptions } from './call-options.ts'
 export type {
   AppendCondition,
   AppendEntry,

@@ -2,15 +2,17 @@ export type { AppendManyEntry, AppendManyOptions, AppendManyProgress } from './a
 export type { ForkOptions, ForkProgress, ForkResult } from './fork.ts'
 export type { LifecycleOptions } from './lifecycle.ts'
 export { openStore, type TypedStoreOptions, type UntypedStoreOptions } from './open.ts'
-export type { OpenStoreSettings } from './open-options.ts'
+export type { OpenStoreSettings, ReplicaSettings } from './open-options.ts'
 export type {
   BoundedCall,
+  BoundedRead,
   ReadAllOptions,
   ReadStreamOptions,
   StreamsOptions,
   TimeBasis,
 } from './read-options.ts'
 export { EventSequence } from './sequence.ts'
+export type { Session, SessionOptions } from './session.ts'
 export { Store, type WithinOption } from './store.ts'
 export type { EventsOfAll, StoredEvent, StoredOfTypes } from './store-events.ts'
 export { Transaction } from './transaction.ts'

@@ -4,8 +4,17 @@ import type { CodecOptions } from '../model/index.ts'
 import type { PoolLaneName } from '../ports/index.ts'
 import type { CommandTarget, ProcessDefinition } from '../processes/index.ts'
 import type { AnyProjection } from '../projections/index.ts'
+import type { ReplicaReads } from '../replicas/index.ts'
 import type { SchemaOptions } from '../schemas/index.ts'
 import type { SnapshotOptions } from '../snapshots/index.ts'
+
+/** A streaming replica to read from. */
+export interface ReplicaSettings {
+  /** `postgres://user:password@host:port/database`. */
+  readonly url: string
+  /** Connections in its pool, at most; as many as the primary's when left out. */
+  readonly poolSize?: number | undefined
+}
 
 /** Settings of `openStore`. Most stores need none of them. */
 export interface OpenStoreSettings {
@@ -39,6 +48,14 @@ export interface OpenStoreSettings {
   readonly poolSize?: number | Partial<Readonly<Record<PoolLaneName, number>>> | undefined
   /** Postgres: milliseconds that a call waits for a connection; its own `timeoutMs` otherwise. */
   readonly acquireTimeoutMs?: number | undefined
+  /**
+   * Postgres: streaming replicas of the primary, that reads may go to. One that is dead, lags or
+   * is none is skipped until it is well; it never keeps the store from opening or a read from
+   * being served.
+   */
+  readonly replicas?: readonly (string | ReplicaSettings)[] | undefined
+  /** How old what replicas show may be, in reads that do not say it themselves. */
+  readonly replicaReads?: ReplicaReads | undefined
   /**
    * How the data of new events is stored: plain JSON text when left out. Events that are there
    * stay as they are, and every store reads all of them, whatever is set here.

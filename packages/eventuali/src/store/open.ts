@@ -17,12 +17,15 @@ import {
 } from '../model/index.ts'
 import type { EventStore } from '../ports/index.ts'
 import { withInlineProjections } from '../projections/index.ts'
+import type { ReplicatedStore } from '../replicas/index.ts'
 import { Schemas } from '../schemas/index.ts'
 import { Snapshots } from '../snapshots/index.ts'
 import { openAdapter } from './adapters.ts'
 import { guardNesting } from './nesting.ts'
 import type { OpenStoreSettings } from './open-options.ts'
 import { ReadSide } from './read-side.ts'
+import { assertReplicas, overReplicas } from './replicas.ts'
+import { notingAppends, Seen } from './session.ts'
 import { Store } from './store.ts'
 import type { EventsOfAll } from './store-events.ts'
 
@@ -84,6 +87,7 @@ export async function openStore(
     throw new InvalidArgumentError('timeoutMs', 'must be a positive number of milliseconds')
   }
   assertDefinitions(options)
+  assertReplicas(options)
   assertPlace(place)
   const ids = options.ids ?? uuidV7Source(clock, random)
   const registry = eventRegistry(...(options.events ?? []))
@@ -92,13 +96,18 @@ export async function openStore(
     unknown: options.unknown ?? unknownTypesDefault(registry),
     retry: { ...defaultRetryPolicy, retryCountMax },
   }
-  const adapter =
-    typeof place === 'object' ? place : await openAdapter(place, options, { clock, random, ids })
+  const sources = { clock, random, ids }
+  const own = typeof place === 'object' ? place : await openAdapter(place, options, sources)
+  let replicated: ReplicatedStore | undefined
   try {
+    replicated = await overReplicas(own, options, sources)
+    const adapter = replicated ?? own
     const { projections = [], processes = [], scheduleTargets = [], leaseTtlMs } = options
+    const seen = replicated && new Seen({})
     const streams = streamCache(adapter, options)
     const stored = streams?.port ?? adapter
-    const port = guardNesting(withInlineProjections(stored, projections, { clock }))
+    const inline = guardNesting(withInlineProjections(stored, projections, { clock }))
+    const port = seen === undefined ? inline : notingAppends(inline, seen)
     // Beside whatever transaction a load may be part of: so not through the guard against nesting.
     const snapshots =
       options.snapshots &&
@@ -116,9 +125,11 @@ export async function openStore(
     })
     const schemas = new Schemas(port, clock, timeoutMs)
     if (options.schemas !== false) await schemas.enter(registry, options.schemas ?? {})
-    return new Store(port, keeping, readSide, schemas, timeoutMs, streams)
+    const replicas = replicated?.replicaStatus
+    return new Store(port, keeping, { readSide, schemas, timeoutMs, replicas, seen, streams })
   } catch (error) {
-    if (typeof place === 'string') await adapter.close()
+    if (replicated !== own) await replicated?.closeReplicas()
+    if (typeof place === 'string') await own.close()
     throw error
   }
 }

@@ -1,4 +1,9 @@
-import { assertStreamName, InvalidArgumentError } from '../model/index.ts'
+import {
+  assertFreshness,
+  assertStreamName,
+  type Freshness,
+  InvalidArgumentError,
+} from '../model/index.ts'
 import type { Direction, LogQuery, StreamQuery } from '../ports/index.ts'
 
 /** Bounds of one call. */
@@ -9,12 +14,19 @@ export interface BoundedCall {
   readonly timeoutMs?: number | undefined
 }
 
+/** Bounds of one read that a replica may serve. */
+export interface BoundedRead extends BoundedCall {
+  /** How fresh it has to be; see `openStore` with `replicas`. */
+  readonly fresh?: Freshness | undefined
+}
+
 /** Throws InvalidArgumentError unless options are an object, and a signal a signal. */
-export function assertCall(options: BoundedCall): void {
+export function assertCall(options: BoundedRead): void {
   if (typeof options !== 'object' || options === null) {
     throw new InvalidArgumentError('options', 'must be an object')
   }
-  const { signal } = options
+  const { signal, fresh } = options
+  assertFreshness(fresh)
   if (signal === undefined) return
   if (typeof signal?.throwIfAborted === 'function' && typeof signal.aborted === 'boolean') return
   throw new InvalidArgumentError('signal', 'must be an AbortSignal')
@@ -26,7 +38,7 @@ export interface TimeBasis {
 }
 
 /** Options of `readStream`. */
-export interface ReadStreamOptions extends BoundedCall, TimeBasis {
+export interface ReadStreamOptions extends BoundedRead, TimeBasis {
   /** First version, inclusive. Reading a truncated version is a StreamTruncatedError. */
   readonly from?: number | undefined
   /** Last version, inclusive. */
@@ -40,7 +52,7 @@ export interface ReadStreamOptions extends BoundedCall, TimeBasis {
 }
 
 /** Options of `readAll`. Filters are joined by AND; the values of one filter by OR, tags by AND. */
-export interface ReadAllOptions<Type extends string = string> extends BoundedCall, TimeBasis {
+export interface ReadAllOptions<Type extends string = string> extends BoundedRead, TimeBasis {
   /** Positions above this one only. */
   readonly after?: number | undefined
   /** Positions below this one only. */
@@ -130,7 +142,7 @@ export function logQuery(
 }
 
 /** Options of `store.streams`. */
-export interface StreamsOptions extends BoundedCall {
+export interface StreamsOptions extends BoundedRead {
   readonly prefix?: string | undefined
   readonly category?: string | undefined
   readonly limit?: number | undefined

@@ -1,12 +1,13 @@
 import type { CommandRuntime } from '../commands/index.ts'
 import {
   type EventRegistry,
+  type Freshness,
   type RecordedEvent,
   StreamTruncatedError,
   validateData,
 } from '../model/index.ts'
-import type { LogPositions, StreamAccess, StreamQuery } from '../ports/index.ts'
-import { type FilterWords, filterOf } from '../subscriptions/index.ts'
+import type { EventStore, LogPositions, StreamAccess, StreamQuery } from '../ports/index.ts'
+import { type FilterWords, filterOf, waitForPosition } from '../subscriptions/index.ts'
 import {
   logQuery,
   type ReadAllOptions,
@@ -132,6 +133,23 @@ export function streamPages(
     if (runtime.registry.size === 0 && options.validate !== true) return pages
     return readable(pages, runtime, options)
   }
+}
+
+/** How far a read of the log goes: as far as the caller's freshness asks for, at least. */
+export async function freshPositions(
+  port: EventStore,
+  runtime: CommandRuntime,
+  options: ReadAllOptions,
+  fresh: Freshness | undefined,
+): Promise<LogPositions> {
+  // What is newest, and still open below, only the primary knows.
+  const isNewest = options.upTo === 'newest'
+  const positions = await port.positions(isNewest ? { ...options, fresh: 'primary' } : options)
+  const wanted = typeof fresh === 'object' ? (fresh.position ?? 0) : 0
+  // A position that no event has yet is not one to wait for: it came from elsewhere.
+  if (isNewest || wanted <= positions.safe || wanted > positions.newest) return positions
+  const safe = await waitForPosition(port, wanted, runtime.clock, options)
+  return { safe, newest: Math.max(safe, positions.newest) }
 }
 
 /** Pages of the log up to the bound that is asked for when the read begins. */

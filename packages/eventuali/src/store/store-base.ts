@@ -16,8 +16,15 @@ import type {
 import { waitForPosition } from '../subscriptions/index.ts'
 import { type ForkOptions, type ForkResult, forkStore } from './fork.ts'
 import { changeStream, type LifecycleOptions } from './lifecycle.ts'
-import { assertCall, assertStreams, type BoundedCall, type StreamsOptions } from './read-options.ts'
+import {
+  assertCall,
+  assertStreams,
+  type BoundedCall,
+  type BoundedRead,
+  type StreamsOptions,
+} from './read-options.ts'
 import { EventSequence } from './sequence.ts'
+import { ownRead, type Seen } from './session.ts'
 import { type TuneOptions, tuneStore } from './tune.ts'
 import { type VerifyOptions, type VerifyReport, verifyStore } from './verify/index.ts'
 
@@ -32,14 +39,22 @@ export abstract class StoreBase {
   protected readonly runtime: CommandRuntime
   /** @internal */
   protected readonly timeoutMs: number
+  /** @internal What was appended through this store, where replicas may not have it yet. */
+  protected readonly seen: Seen | undefined
   /** The options of a call that names none: most appends. */
   readonly #bounds: { readonly timeoutMs: number }
 
   /** @internal */
-  constructor(port: EventStore, runtime: CommandRuntime, timeoutMs: number) {
+  constructor(
+    port: EventStore,
+    runtime: CommandRuntime,
+    timeoutMs: number,
+    seen: Seen | undefined,
+  ) {
     this.port = port
     this.runtime = runtime
     this.timeoutMs = timeoutMs
+    this.seen = seen
     this.#bounds = { timeoutMs }
   }
 
@@ -91,13 +106,13 @@ export abstract class StoreBase {
 
   /** The streams that exist, by name. */
   streams(options: StreamsOptions = {}): EventSequence<StreamInfo> {
-    const bounded = this.bounded(options)
+    const bounded = this.bounded(ownRead(options, this.seen))
     assertStreams(options)
     return new EventSequence(() => this.port.streams(options, bounded))
   }
 
   /** What is known of one stream, or undefined when it never was. */
-  stream(name: string, options: BoundedCall = {}): Promise<StreamInfo | undefined> {
+  stream(name: string, options: BoundedRead = {}): Promise<StreamInfo | undefined> {
     if (typeof name !== 'string') throw new InvalidNameError('stream', name, 'is not a string')
     return this.port.stream(name, this.bounded(options))
   }

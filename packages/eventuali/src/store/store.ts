@@ -39,6 +39,7 @@ import {
   type ProjectionDefinition,
   type Projections,
 } from '../projections/index.ts'
+import type { ReplicaStatus } from '../replicas/index.ts'
 import type { Schemas } from '../schemas/index.ts'
 import { Snapshots } from '../snapshots/index.ts'
 import {
@@ -68,8 +69,9 @@ import {
   type ReadStreamOptions,
 } from './read-options.ts'
 import type { ReadSide } from './read-side.ts'
-import { logPages, storedFilter, streamPages } from './reads.ts'
+import { freshPositions, logPages, storedFilter, streamPages } from './reads.ts'
 import { EventSequence } from './sequence.ts'
+import { openSession, ownRead, type Seen, type Session, type SessionOptions } from './session.ts'
 import { noCallOptions, StoreBase } from './store-base.ts'
 import type { StoredEvent, StoredOfTypes } from './store-events.ts'
 import { Transaction } from './transaction.ts'
@@ -81,6 +83,19 @@ export interface WithinOption {
 }
 
 const noOptions: AppendOptions & WithinOption = noCallOptions
+
+/** What `openStore` has put together beside the port. */
+interface StoreParts {
+  readonly readSide: ReadSide
+  readonly schemas: Schemas
+  /** Bound of calls that name none. */
+  readonly timeoutMs: number
+  readonly replicas: (() => readonly ReplicaStatus[]) | undefined
+  /** What was appended through this store, where replicas may not have it yet. */
+  readonly seen: Seen | undefined
+  /** The events in memory, where the store holds some. */
+  readonly streams: StreamCache | undefined
+}
 
 /** Transactions end after this many milliseconds unless they say otherwise. */
 const TRANSACTION_TIMEOUT_MS = 30_000
@@ -101,24 +116,32 @@ const TRANSACTION_TIMEOUT_MS = 30_000
 export class Store<E extends EventInput = EventInput> extends StoreBase implements AsyncDisposable {
   /** The types and versions of events that this store has seen, and whether code reads them. */
   readonly schemas: Schemas
+  readonly #parts: StoreParts
   readonly #readSide: ReadSide
-  readonly #streams: StreamCache | undefined
   readonly #subscriptions = new Set<{ stop(): Promise<void> }>()
   #closing: Promise<void> | undefined
 
   /** @internal Use `openStore`. */
-  constructor(
-    port: EventStore,
-    runtime: CommandRuntime,
-    readSide: ReadSide,
-    schemas: Schemas,
-    timeoutMs: number,
-    streams?: StreamCache,
-  ) {
-    super(port, runtime, timeoutMs)
-    this.#streams = streams
+  constructor(port: EventStore, runtime: CommandRuntime, parts: StoreParts) {
+    const { schemas, readSide, timeoutMs } = parts
+    super(port, runtime, timeoutMs, parts.seen)
     this.schemas = schemas
+    this.#parts = parts
     this.#readSide = readSide
+  }
+
+  /** How the replicas are that this store was opened with: lag, state, and why one is skipped. */
+  get replicas(): readonly ReplicaStatus[] {
+    return this.#parts.replicas?.() ?? []
+  }
+
+  /**
+   * A view of this store for one caller, who reads his own writes: its reads may go to replicas,
+   * single streams too, and see at least what was appended through it. Its `position` is a token
+   * that may go out with a reply and come back with the next request.
+   */
+  session(options: SessionOptions = {}): Session<Store<E>> {
+    return openSession(this.port, options, (port) => new Store<E>(port, this.runtime, this.#parts))
   }
 
   /**
@@ -190,8 +213,8 @@ export class Store<E extends EventInput = EventInput> extends StoreBase implemen
   readAll<Type extends E['type'] = E['type']>(
     options: ReadAllOptions<Type> = {},
   ): EventSequence<StoredOfTypes<E, Type>> {
-    const bounded = this.bounded(options)
-    const positions = () => this.port.positions(bounded)
+    const bounded = this.bounded(ownRead(options, this.seen))
+    const positions = () => freshPositions(this.port, this.runtime, bounded, options.fresh)
     const pages = logPages(this.port, positions, this.runtime, bounded)
     return new EventSequence(pages as () => AsyncIterable<readonly StoredOfTypes<E, Type>[]>)
   }
@@ -272,7 +295,7 @@ export class Store<E extends EventInput = EventInput> extends StoreBase implemen
 
   /** The events in memory. Throws CapabilityError unless opened with `cache: { streamBytes }`. */
   get streamCache(): StreamCache {
-    if (this.#streams !== undefined) return this.#streams
+    if (this.#parts.streams !== undefined) return this.#parts.streams
     throw new CapabilityError(this.adapter, 'stream cache', 'open it with cache: { streamBytes }')
   }
 

@@ -6,7 +6,7 @@ import {
   type RetryPolicy,
   sleep,
 } from '../kernel/index.ts'
-import { InvalidArgumentError, type RecordedEvent } from '../model/index.ts'
+import { type Freshness, InvalidArgumentError, type RecordedEvent } from '../model/index.ts'
 import type { EventStore, LogQuery, PositionBlocker } from '../ports/index.ts'
 import { WakeSignal } from './wake.ts'
 
@@ -19,6 +19,11 @@ export interface FeedFilter {
   /** All of them. */
   readonly tags?: readonly string[] | undefined
   readonly includeArchived?: boolean | undefined
+  /**
+   * How fresh what is delivered has to be, where replicas may serve it; the store's own bound when
+   * left out. `primary`: no replica is asked.
+   */
+  readonly fresh?: Freshness | undefined
 }
 
 /** The filter in short, for one of a kind. */
@@ -31,9 +36,9 @@ export interface FilterWords {
 
 /** The filter of options that may say it in short. */
 export function filterOf(options: FeedFilter & FilterWords): Omit<FeedFilter, 'after'> {
-  const { category, type, categories, types, tags, includeArchived } = options
+  const { category, type, categories, types, tags, includeArchived, fresh } = options
   return {
-    ...{ tags, includeArchived },
+    ...{ tags, includeArchived, fresh },
     categories: category === undefined ? categories : [...(categories ?? []), category],
     types: type === undefined ? types : [...(types ?? []), type],
   }
@@ -96,6 +101,7 @@ export class LogFeed {
   readonly #limits: FeedLimits
   readonly #runtime: FeedRuntime
   readonly #wake: WakeSignal
+  readonly #fresh: Freshness
   #position: number
   #fromEnd: boolean
   #failures = 0
@@ -128,6 +134,7 @@ export class LogFeed {
     this.#limits = limits
     this.#runtime = runtime
     this.#wake = new WakeSignal(runtime.clock)
+    this.#fresh = filter.fresh ?? {}
     this.#position = after === 'end' ? 0 : after
     this.#fromEnd = after === 'end'
   }
@@ -160,7 +167,9 @@ export class LogFeed {
   async *#round(signal: AbortSignal): AsyncGenerator<FeedBatch, void, void> {
     if (this.#atEnd) await this.#rest(signal)
     this.#lookedAtMs = this.#runtime.clock.monotonic()
-    const { safe, newest, blocker } = await this.#store.positions({ signal })
+    // The end of the log is where the primary is; what a replica lacks is not new.
+    const fresh = this.#fromEnd ? 'primary' : this.#fresh
+    const { safe, newest, blocker } = await this.#store.positions({ signal, fresh })
     this.#failures = 0
     this.lastError = undefined
     this.blocker = blocker
@@ -197,7 +206,7 @@ export class LogFeed {
       isFollowing: true,
     }
     let count = 0
-    for await (const page of this.#store.readLog(query, { signal })) {
+    for await (const page of this.#store.readLog(query, { signal, fresh: this.#fresh })) {
       count += page.length
       for (let start = 0; start < page.length; start += this.#limits.batchCountMax) {
         const events =

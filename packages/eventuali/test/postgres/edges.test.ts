@@ -196,7 +196,8 @@ describe.skipIf(postgresSkipReason() !== undefined)('a store on PostgreSQL', () 
 
     it('over a silent network ends each caller of a group by its own bound', async () => {
       const proxy = await FaultyProxy.open(server.port)
-      const limits = { statementTimeoutMs: 250 }
+      // The loss is noticed when the first one has given up.
+      const limits = { statementTimeoutMs: 500 }
       const far = await open({ url: proxy.through(url), limits })
       await far.append(one('a-1'))
       proxy.freeze()

@@ -1,10 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import {
+  appendFileSync,
   chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -210,6 +212,50 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   }
   const lines = Object.entries(settings).map(([k, v]) => `${k} = '${v.replaceAll("'", "''")}'\n`)
   writeFileSync(join(dataDir, 'postgresql.auto.conf'), lines.join(''))
+  return run({ folder, home, dataDir, port })
+}
+
+/** Folders of a data directory whose files are no part of a base copy. */
+const notCopied = ['pg_wal', 'pg_replslot', 'pg_stat_tmp', 'pg_notify']
+
+/**
+ * Starts a streaming replica of a server that `startPostgres` has started, on a base copy of its
+ * data: hot, asynchronous, on a free port. Roles, databases and settings are the primary's.
+ */
+export async function startReplica(primary: PostgresServer): Promise<PostgresServer> {
+  const folder = binaries()
+  if (folder === undefined || primary.dataDir === '') throw new Error('no server to copy')
+  const home = mkdtempSync(join(tmpdir(), 'eventuali-pg-replica-'))
+  const dataDir = join(home, 'data')
+  const client = new pg.Client({ connectionString: primary.url })
+  await client.connect()
+  let label = ''
+  try {
+    await client.query(`SELECT pg_backup_start('replica', true)`)
+    execFileSync('cp', ['-a', primary.dataDir, dataDir], { stdio: 'pipe' })
+    const { rows } = await client.query('SELECT labelfile FROM pg_backup_stop(false)')
+    label = rows[0].labelfile
+  } finally {
+    await client.end()
+  }
+  for (const name of notCopied) {
+    for (const entry of readdirSync(join(dataDir, name), { withFileTypes: true })) {
+      if (entry.isFile()) rmSync(join(dataDir, name, entry.name))
+    }
+  }
+  for (const name of ['postmaster.pid', 'postmaster.opts']) rmSync(join(dataDir, name))
+  const port = await freePort()
+  const conninfo = `host=127.0.0.1 port=${primary.port} user=postgres application_name=replica`
+  const own = `port = '${port}'\nunix_socket_directories = '${home}'\nprimary_conninfo = '${conninfo}'\n`
+  appendFileSync(join(dataDir, 'postgresql.auto.conf'), own)
+  writeFileSync(join(dataDir, 'backup_label'), label)
+  writeFileSync(join(dataDir, 'standby.signal'), '')
+  if (process.getuid?.() === 0) {
+    chownSync(home, nobody, nobody)
+    for (const name of ['backup_label', 'standby.signal']) {
+      chownSync(join(dataDir, name), nobody, nobody)
+    }
+  }
   return run({ folder, home, dataDir, port })
 }
 

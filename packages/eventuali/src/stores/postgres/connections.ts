@@ -1,6 +1,11 @@
 import { hash } from 'node:crypto'
 import { backoffMs, type Clock, type Deadline, type Random, sleep } from '../../kernel/index.ts'
-import { ConnectionError, OperationTimeoutError, StoreClosedError } from '../../model/index.ts'
+import {
+  ConnectionError,
+  NotAReplicaError,
+  OperationTimeoutError,
+  StoreClosedError,
+} from '../../model/index.ts'
 import type { PoolLaneName, PoolStatistics } from '../../ports/index.ts'
 import type {
   Driver,
@@ -93,7 +98,12 @@ export interface ConnectionsOptions {
   readonly clock: Clock
   readonly random: Random
   readonly connectTimeoutMs: number
+  /** False: a lost connection is said at once, for callers who have somewhere else to read. */
+  readonly patient?: boolean | undefined
 }
+
+/** What a proof divides by when the server is not what it was. */
+const DIVISION_BY_ZERO = '22012'
 
 const identify: Statement = {
   text: `SELECT pg_backend_pid(), coalesce((SELECT extract(epoch FROM backend_start)::text FROM pg_stat_activity WHERE pid = pg_backend_pid()), '')`,
@@ -125,6 +135,8 @@ export class Connections {
   }
   #pooled = false
   #closed = false
+  #proof: string | undefined
+  #proven = new WeakMap<Statement, Statement>()
 
   constructor(options: ConnectionsOptions) {
     this.#options = options
@@ -230,6 +242,16 @@ export class Connections {
     }
   }
 
+  /**
+   * From now on every `read` proves in its own statement that the condition holds, and throws
+   * NotAReplicaError otherwise. A condition that has become false before the statement's snapshot
+   * was taken is noticed, so nothing is ever read from a server that is not what it was.
+   */
+  prove(condition: string): void {
+    this.#proof = `(SELECT 1 / (${condition})::int) = 1`
+    this.#proven = new WeakMap()
+  }
+
   /** One statement on any connection; tried again after a lost connection, so reads only. */
   async read(
     sql: Statement,
@@ -237,18 +259,33 @@ export class Connections {
     deadline: Deadline,
     lane: PoolLaneName = 'reads',
   ): Promise<readonly Row[]> {
+    const { patient = true } = this.#options
     for (;;) {
-      const session = await this.acquire(lane, deadline)
+      const session = await this.acquire(lane, deadline, patient)
       let broken = false
       try {
-        return (await this.run(session, sql, values, deadline.leftMs())).rows
+        return (await this.run(session, this.#provenOf(sql), values, deadline.leftMs())).rows
       } catch (error) {
+        if (this.#proof !== undefined && sqlStateOf(error) === DIVISION_BY_ZERO) {
+          throw new NotAReplicaError('the server was promoted or replaced', { cause: error })
+        }
         broken = isConnectionLoss(error)
-        if (!broken || deadline.leftMs() <= 0) throw error
+        if (!broken || !patient || deadline.leftMs() <= 0) throw error
       } finally {
         session.release(broken)
       }
     }
+  }
+
+  #provenOf(sql: Statement): Statement {
+    if (this.#proof === undefined) return sql
+    let proven = this.#proven.get(sql)
+    if (proven === undefined) {
+      // Without a column of the statement in it, the condition is looked at once, not per row.
+      proven = statement(`SELECT * FROM (${sql.text}) proven WHERE ${this.#proof}`)
+      this.#proven.set(sql, proven)
+    }
+    return proven
   }
 
   run(

@@ -29,6 +29,7 @@ export class SafePosition {
   readonly #scan: Statement
   readonly #holders: Statement
   readonly #stored: Statement
+  readonly #published: Statement
   readonly #store: Statement
   #safe = 0
   #newest = 0
@@ -67,8 +68,15 @@ export class SafePosition {
          AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`,
     )
     this.#stored = statement(`SELECT position FROM ${schema}.safe_position`)
+    // One snapshot: it holds the position only behind all commits that came before it.
+    this.#published = statement(
+      `SELECT (SELECT position FROM ${schema}.safe_position),
+         coalesce((SELECT position FROM ${schema}.events ORDER BY position DESC LIMIT 1), 0)`,
+    )
+    // On disk here, so that it goes out to the replicas at once, without waiting for any of them.
     this.#store = statement(
-      `UPDATE ${schema}.safe_position SET position = $1::bigint WHERE position < $1::bigint`,
+      `UPDATE ${schema}.safe_position SET position = $1::bigint WHERE position < $1::bigint
+         AND set_config('synchronous_commit', 'local', true) = 'local'`,
     )
   }
 
@@ -119,8 +127,8 @@ export class SafePosition {
 
   /** Locks of the primary are not seen here; its published position is. */
   async #lookOnReplica(deadline: Deadline): Promise<LogPositions> {
-    const { newest } = await this.#scanFrom(this.#safe, deadline)
-    const [row] = await this.#connections.read(this.#stored, [], deadline, 'subscriptions')
+    const [row] = await this.#connections.read(this.#published, [], deadline, 'subscriptions')
+    const newest = Number(row?.[1])
     this.#safe = Math.max(this.#safe, Math.min(Number(row?.[0] ?? 0), newest))
     this.#newest = Math.max(this.#newest, newest)
     return { safe: this.#safe, newest: this.#newest }
@@ -175,7 +183,7 @@ export class SafePosition {
     void this.save()
   }
 
-  /** Publishes the safe position. */
+  /** Publishes the safe position: on a replica it comes after every event up to there. */
   async save(): Promise<void> {
     if (this.#replica || this.#safe <= this.#storedPosition) return
     const position = this.#safe

@@ -10,6 +10,7 @@ import {
   bodyEncoder,
   type CodecOptions,
   InvalidArgumentError,
+  NotAReplicaError,
   OperationTimeoutError,
   ReadOnlyStoreError,
   type RecordedEvent,
@@ -29,6 +30,8 @@ import type {
   ModelReads,
   PoolLaneName,
   PoolStatistics,
+  PositionsOptions,
+  ReadOptions,
   RecordReads,
   StorageFault,
   StoreTransaction,
@@ -45,7 +48,6 @@ import { asClient, type DriverPool, loadDriver } from './driver.ts'
 import { LostConnection, storageFailure } from './failures.ts'
 import { findFaults } from './faults.ts'
 import { forkSchema } from './fork.ts'
-import { amcheckState } from './index-faults.ts'
 import { PostgresInline } from './inline.ts'
 import { LockKeys } from './lock-keys.ts'
 import { manifest } from './manifest.ts'
@@ -56,6 +58,7 @@ import { type PoolSize, poolSizes } from './pool-sizes.ts'
 import { Reads } from './reads.ts'
 import { PostgresRecordReads } from './records.ts'
 import { SafePosition } from './safe-position.ts'
+import { serverSettings } from './settings.ts'
 import { Settling } from './settle.ts'
 import { joinTransaction, runTransaction, type TransactionContext } from './transaction.ts'
 import { tuneSchema } from './tune.ts'
@@ -100,6 +103,11 @@ export interface PostgresStoreOptions {
   readonly acquireTimeoutMs?: number | undefined
   /** `durable`: a commit is on disk before it is acknowledged. `relaxed` may lose the last ones. */
   readonly profile?: 'durable' | 'relaxed' | undefined
+  /**
+   * The server has to be a replica: every read proves that it still is one, of the same log, and
+   * a lost connection is said at once instead of waiting for the server. NotAReplicaError.
+   */
+  readonly standby?: boolean | undefined
   /** How the data of events is stored; JSON text when left out. */
   readonly codec?: CodecOptions | undefined
   readonly clock: Clock
@@ -132,6 +140,7 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
     clock,
     random,
     connectTimeoutMs: limits.connectTimeoutMs,
+    patient: options.standby !== true,
   })
   try {
     const deadline = deadlineIn(clock, limits.timeoutMs)
@@ -190,7 +199,9 @@ class PostgresEventStore implements EventStore {
     )
     const [row] = await connections.read(look, [], deadline)
     const replica = row?.[1] === 'true'
+    if (options.standby === true && !replica) throw new NotAReplicaError('the server is a primary')
     const { incarnation } = await migrate(connections, schema, options.ids, deadline)
+    if (options.standby === true) connections.prove(sameReplica(schema, incarnation))
     const sync = wantedSync(options.profile ?? 'durable', String(row?.[0]), connections.pooled)
     const state = { incarnation, replica, sync }
     const store = new PostgresEventStore(options, schema, limits, connections, state)
@@ -284,16 +295,16 @@ class PostgresEventStore implements EventStore {
     }
   }
 
-  readStream(query: StreamQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]> {
+  readStream(query: StreamQuery, options?: ReadOptions): AsyncIterable<readonly RecordedEvent[]> {
     return this.#pages('a read', () => this.#reads.readStream(query, options), options)
   }
 
-  readLog(query: LogQuery, options?: CallOptions): AsyncIterable<readonly RecordedEvent[]> {
+  readLog(query: LogQuery, options?: ReadOptions): AsyncIterable<readonly RecordedEvent[]> {
     const reads = query.isFollowing === true ? this.#following : this.#reads
     return this.#pages('a read', () => reads.readLog(query, options), options)
   }
 
-  streams(query: StreamsQuery, options?: CallOptions): AsyncIterable<readonly StreamInfo[]> {
+  streams(query: StreamsQuery, options?: ReadOptions): AsyncIterable<readonly StreamInfo[]> {
     return this.#pages('a read', () => this.#reads.streams(query, options), options)
   }
 
@@ -301,7 +312,7 @@ class PostgresEventStore implements EventStore {
     return this.#during(() => this.#reads.eventById(stream, id, options), options)
   }
 
-  stream(name: string, options?: CallOptions): Promise<StreamInfo | undefined> {
+  stream(name: string, options?: ReadOptions): Promise<StreamInfo | undefined> {
     return this.#during(() => this.#reads.stream(name, options), options)
   }
 
@@ -317,18 +328,27 @@ class PostgresEventStore implements EventStore {
     return joinTransaction(this.#transactions, asClient(client), () => this.#notifications.expect())
   }
 
-  positions(options: CallOptions = {}): Promise<LogPositions> {
+  positions(options: PositionsOptions = {}): Promise<LogPositions> {
     return this.#during(() => {
       options.signal?.throwIfAborted()
-      // Callers share a look, so that it goes by the store's own bound, not by that of one of them.
-      const { clock } = this.#options
-      const look = this.#safe.read(deadlineIn(clock, this.#limits.timeoutMs))
+      const { clock, standby } = this.#options
       const timeoutMs = options.timeoutMs ?? this.#limits.timeoutMs
+      // Callers share a look, so that it goes by the store's own bound, not by that of one of them.
+      // Of a replica one program asks, and a connection that is silent has to be given up with it.
+      const boundMs = standby === true ? timeoutMs : this.#limits.timeoutMs
+      const safe = this.#safe.read(deadlineIn(clock, boundMs))
+      const look = options.publish === true ? this.#publish(safe) : safe
       return bounded(clock, look, timeoutMs).catch((error) => {
         if (error instanceof LostConnection) throw new OperationTimeoutError('a look', timeoutMs)
         throw error
       })
     }, options)
+  }
+
+  async #publish(look: Promise<LogPositions>): Promise<LogPositions> {
+    const positions = await look
+    await this.#safe.save()
+    return positions
   }
 
   watch(listener: () => void): () => void {
@@ -338,21 +358,12 @@ class PostgresEventStore implements EventStore {
 
   settings(): Promise<Readonly<Record<string, string>>> {
     return this.#during(async () => {
-      const names = [
-        ...['server_version', 'synchronous_commit', 'fsync', 'full_page_writes', 'data_checksums'],
-      ]
-      const list = names.map((name) => `current_setting('${name}')`).join(', ')
       const deadline = deadlineIn(this.#options.clock, this.#limits.timeoutMs)
-      const [row] = await this.#connections.read(statement(`SELECT ${list}`), [], deadline)
-      const settings = Object.fromEntries(names.map((name, i) => [name, row?.[i] ?? '']))
-      const [amcheck] = await this.#connections.read(statement(amcheckState), [], deadline)
       return {
-        ...settings,
+        ...(await serverSettings(this.#connections, deadline)),
         ...(this.#sync === null ? {} : { synchronous_commit: this.#sync }),
-        pooler: this.#connections.pooled ? 'transaction' : 'none',
         listen: this.#notifications.listening ? 'on' : 'off',
         schema: this.#schema,
-        amcheck: String(amcheck?.[0]),
       }
     })
   }
@@ -471,6 +482,13 @@ function assertSchemaName(argument: string, name: unknown): void {
   if (typeof name === 'string' && SCHEMA_NAME.test(name)) return
   const what = 'is not the name of a schema: a plain lower-case one of up to 48 characters'
   throw new InvalidArgumentError(argument, what)
+}
+
+/** The condition under which a server is still the replica that it was, of the same log. */
+function sameReplica(schema: string, incarnation: string): string {
+  const id = `'${incarnation.replaceAll("'", "''")}'`
+  return `pg_is_in_recovery()
+    AND EXISTS (SELECT FROM ${schema}.meta WHERE key = 'incarnation' AND value = ${id})`
 }
 
 /** What to set in each append, or null when the server's own value serves the profile. */
