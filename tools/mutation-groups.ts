@@ -35,6 +35,7 @@ export const groups: Readonly<Record<string, MutationGroup>> = {
       `${src}/stores/sqlite/planted-damage.test.ts`,
       `${src}/stores/sqlite/sqlite.test.ts`,
       `${src}/store/{reading,store}.test.ts`,
+      `${src}/replicas/session.test.ts`,
       `${src}/commands/time-travel.test.ts`,
     ],
   },

@@ -29,8 +29,8 @@ export const streamRead: Continued<StreamQuery, RecordedEvent> = {
   rest: (query, page) => {
     const version = page.at(-1)?.version
     if (version === undefined) return query
-    if (query.direction === 'forward') return left(query, page, { from: version + 1 })
-    return version === 1 ? undefined : left(query, page, { to: version - 1 })
+    const isForward = query.direction === 'forward'
+    return left(query, page, isForward ? { from: version + 1 } : { to: version - 1 })
   },
 }
 

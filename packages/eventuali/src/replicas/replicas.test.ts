@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { isEventualiError, seededRandom } from '../kernel/index.ts'
-import type { EventStore, NewEvent, ReadOptions } from '../ports/index.ts'
+import type { EventStore, NewEvent, PositionsOptions, ReadOptions } from '../ports/index.ts'
 import { type ManualClock, manualClock, openMemoryStore, wrapStore } from '../testing/index.ts'
 import { FakeReplica } from './fake-replica.test-support.ts'
 import { type ReplicatedStore, type ReplicationOptions, withReplicas } from './index.ts'
@@ -45,6 +45,14 @@ interface Bed {
   /** Reads that came to the primary. */
   readonly onPrimary: string[]
   readonly replicas: readonly FakeReplica[]
+  /** Where the primary's safe position stands still, when it does. */
+  readonly gap: { safe: number }
+  /** What the proof that a replica is one finds on the primary. */
+  readonly proof: { count: number; isThere: boolean }
+  /** The time that reads on the primary were given. */
+  readonly timeouts: (number | undefined)[]
+  /** Whether each look at the primary was to publish. */
+  readonly published: boolean[]
   readonly store: ReplicatedStore
   /** Lets the replicas arrive at the primary's end, and be seen there. */
   catchUp(): Promise<void>
@@ -59,14 +67,26 @@ async function bed(
   const clock = manualClock()
   const memory = await openMemoryStore()
   const onPrimary: string[] = []
+  const gap = { safe: Number.POSITIVE_INFINITY }
+  const published: boolean[] = []
+  const proof = { count: 0, isThere: true }
+  const timeouts: (number | undefined)[] = []
   const primary = wrapStore(memory, {
+    positions: async (next, call: PositionsOptions | undefined) => {
+      published.push(call?.publish === true)
+      const positions = await next.positions(call)
+      return { ...positions, safe: Math.min(gap.safe, positions.safe) }
+    },
     readLog: (next, query, call) => {
       // The proof that a replica is one asks for archived events too; no read of these tests does.
       if (query.includeArchived !== true) onPrimary.push('readLog')
-      return next.readLog(query, call)
+      else proof.count++
+      const isGone = query.includeArchived === true && !proof.isThere
+      return next.readLog(isGone ? { ...query, upTo: 0 } : query, call)
     },
     readStream: (next, query, call) => {
       onPrimary.push('readStream')
+      timeouts.push(call?.timeoutMs)
       return next.readStream(query, call)
     },
     stream: (next, name, call) => {
@@ -86,7 +106,8 @@ async function bed(
     for (const replica of replicas) replica.visible = newest
     await clock.advance(600)
   }
-  return { clock, primary, onPrimary, replicas, store, catchUp }
+  const seen = { onPrimary, published, proof, timeouts }
+  return { clock, primary, replicas, gap, store, catchUp, ...seen }
 }
 
 /** What is silent is waited for, but not for ever. */
@@ -124,6 +145,41 @@ describe('a store with replicas', () => {
     const [status] = store.replicaStatus()
     expect(status).toMatchObject({ name: 'replica-0', state: 'ready', position: 3, readCount: 4 })
     expect(status?.lagMs).toBeLessThan(500)
+    await store.close()
+  })
+
+  it('stays fresh in a log that stands still, however long', async () => {
+    const { store, onPrimary, catchUp, clock } = await bed()
+    await append(store, 'a-1')
+    await catchUp()
+    await clock.advance(60_000)
+    expect(await readStream(store, 'a-1', fresh({ withinMs: 300 }))).toEqual([1])
+    expect(await readAll(store, fresh({ withinMs: 300 }))).toEqual([1])
+    expect(onPrimary).toEqual([])
+    await store.close()
+  })
+
+  it('holds single streams to what was committed, the log to what is safe', async () => {
+    const { store, onPrimary, replicas, gap, clock } = await bed()
+    await append(store, 'a-1')
+    // An open transaction has position 2.
+    gap.safe = 1
+    await append(store, 'a-1', 2)
+    for (const replica of replicas) replica.visible = 1
+    await clock.advance(3000)
+    expect(await readAll(store, fresh({}))).toEqual([1])
+    expect(onPrimary).toEqual([])
+    expect(await readStream(store, 'a-1', fresh({}))).toEqual([1, 2, 3])
+    expect(onPrimary).toEqual(['readStream'])
+    expect(await store.positions(fresh({}))).toMatchObject({ safe: 1, newest: 3 })
+    await store.close()
+  })
+
+  it('asks the primary to publish how far it is, again and again', async () => {
+    const { store, published, clock } = await bed()
+    await clock.advance(2000)
+    expect(published.length).toBeGreaterThanOrEqual(8)
+    expect(published.every((one) => one)).toBe(true)
     await store.close()
   })
 
@@ -231,7 +287,7 @@ describe('a store with replicas', () => {
   })
 
   it('gives a silent replica half of the time, and the primary the rest', async () => {
-    const { store, replicas, catchUp, clock, onPrimary } = await bed()
+    const { store, replicas, catchUp, clock, onPrimary, timeouts } = await bed()
     await append(store, 'a-1', 3)
     await catchUp()
     for (const replica of replicas) replica.silent = true
@@ -240,6 +296,7 @@ describe('a store with replicas', () => {
     expect(onPrimary).toEqual([])
     await clock.advance(60)
     expect(await reading).toEqual([1, 2, 3])
+    expect(timeouts).toEqual([200])
     expect(store.replicaStatus()[0]).toMatchObject({ state: 'down', failedReadCount: 1 })
     await closeWhileSilent(store, clock)
   })
@@ -325,6 +382,50 @@ describe('a store with replicas', () => {
     expect(store.replicaStatus()[0]?.reason).toMatch(/position 3 is not the primary's/)
     await store.close()
     await copy.close()
+  })
+
+  it('compares the newest events now and then, and bears with one that was just removed', async () => {
+    const { store, replicas, catchUp, clock, proof } = await bed()
+    await append(store, 'a-1')
+    await catchUp()
+    expect(proof.count).toBe(1)
+    proof.isThere = false
+    for (let i = 0; i < 150; i++) {
+      const position = await append(store, 'a-1')
+      for (const replica of replicas) replica.visible = position
+      await clock.advance(100)
+      expect(store.replicaStatus()[0]?.state).toBe('ready')
+    }
+    expect(proof.count).toBeGreaterThan(1)
+    proof.isThere = true
+    await clock.advance(300)
+    const { count } = proof
+    for (let i = 0; i < 40; i++) {
+      await append(store, 'a-1')
+      await catchUp()
+    }
+    // 24 seconds of it.
+    expect(proof.count - count).toBeLessThan(5)
+    await store.close()
+  })
+
+  it('closes what opens too late', async () => {
+    const clock = manualClock()
+    const memory = await openMemoryStore()
+    let open: ((store: EventStore) => void) | undefined
+    let closed = 0
+    const place = { name: 'slow', open: () => new Promise<EventStore>((r) => (open = r)) }
+    const sources = { clock, random: seededRandom(1) }
+    const store = withReplicas(memory, { replicas: [place], ...sources })
+    await clock.advance(1)
+    const first = open
+    await clock.advance(10_000)
+    expect(store.replicaStatus()[0]?.state).toBe('down')
+    const late = { ...wrapStore(memory, {}), close: async () => void closed++ }
+    first?.(late)
+    await clock.advance(1)
+    expect(closed).toBe(1)
+    await closeWhileSilent(store, clock)
   })
 
   it('wakes who watches when a replica has come further', async () => {
