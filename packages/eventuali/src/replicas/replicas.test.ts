@@ -384,7 +384,7 @@ describe('a store with replicas', () => {
     await copy.close()
   })
 
-  it('compares the newest events now and then, and bears with one that was just removed', async () => {
+  it('compares the newest events now and then, and bears with one just removed', async () => {
     const { store, replicas, catchUp, clock, proof } = await bed()
     await append(store, 'a-1')
     await catchUp()

@@ -321,7 +321,7 @@ describe.skipIf(reason !== undefined)('with a streaming replica', () => {
       await subscription.stop()
     }, 60_000)
 
-    it('serves from the primary, in time, when the network to it goes silent', async () => {
+    it('serves from the primary, in time, when the network to the replica is silent', async () => {
       const proxy = await FaultyProxy.open(replica.port)
       try {
         await store.close()
