@@ -352,6 +352,23 @@ describe.skipIf(reason !== undefined)('with a streaming replica', () => {
       }
     }, 30_000)
 
+    it('reads what there is while the primary is away, and follows it afterwards', async () => {
+      await store.append('a-1', [happened(1), happened(2)])
+      await caughtUp()
+      await primary.kill()
+      expect(await positionsOf(store.readStream('a-1', { fresh: anyAge }))).toHaveLength(2)
+      expect(await positionsOf(store.readAll({ fresh: anyAge }))).toHaveLength(2)
+      // Nobody can say any more that nothing has been appended since.
+      await pause(150)
+      const bounded = store.readAll({ fresh: { withinMs: 100 }, timeoutMs: 500 }).toArray()
+      await expect(bounded).rejects.toMatchObject({ retryable: true })
+      await primary.restart()
+      const { position } = await store.append('a-1', happened(3))
+      await caughtUp()
+      expect(status()).toMatchObject({ state: 'ready', position })
+      expect(await positionsOf(store.readAll({ fresh: {} }))).toHaveLength(3)
+    }, 30_000)
+
     // The last one: afterwards there is no replica any more.
     it('never shows what a promoted replica goes on to store', async () => {
       await store.append('a-1', [happened(1), happened(2)])

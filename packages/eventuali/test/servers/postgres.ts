@@ -246,8 +246,13 @@ export async function startReplica(primary: PostgresServer): Promise<PostgresSer
   for (const name of ['postmaster.pid', 'postmaster.opts']) rmSync(join(dataDir, name))
   const port = await freePort()
   const conninfo = `host=127.0.0.1 port=${primary.port} user=postgres application_name=replica`
-  const own = `port = '${port}'\nunix_socket_directories = '${home}'\nprimary_conninfo = '${conninfo}'\n`
-  appendFileSync(join(dataDir, 'postgresql.auto.conf'), own)
+  const own = {
+    ...{ port, unix_socket_directories: home, primary_conninfo: conninfo },
+    // A primary that was away is found again soon.
+    wal_retrieve_retry_interval: '200ms',
+  }
+  const lines = Object.entries(own).map(([name, value]) => `${name} = '${value}'\n`)
+  appendFileSync(join(dataDir, 'postgresql.auto.conf'), lines.join(''))
   writeFileSync(join(dataDir, 'backup_label'), label)
   writeFileSync(join(dataDir, 'standby.signal'), '')
   if (process.getuid?.() === 0) {
