@@ -27,7 +27,7 @@ export const exclusions: readonly Exclusion[] = [
       'entry.positions[at] ?? 0',
     ],
     'stores/postgres/outcomes.ts': ['atEntry[i] ?? 1'],
-    'stores/postgres/store.ts': ["[name, row?.[i] ?? '']"],
+    'stores/postgres/settings.ts': ["[name, row?.[i] ?? '']"],
     'subscriptions/consumer/attempt.ts': ['revisions[0] ?? 0'],
     'subscriptions/consumer/ownership.ts': [
       'seen.partitions[partition] ?? []',

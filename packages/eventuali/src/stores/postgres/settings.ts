@@ -20,3 +20,16 @@ export async function serverSettings(
     amcheck: String(amcheck?.[0]),
   }
 }
+
+const notDurable: ReadonlySet<string> = new Set(['off'])
+
+/** What to set in each append, or null when the server's own value serves the profile. */
+export function wantedSync(
+  profile: 'durable' | 'relaxed',
+  found: string,
+  pooled: boolean,
+): string | null {
+  if (profile === 'relaxed') return 'off'
+  // Behind a pooler another backend may serve each append.
+  return notDurable.has(found) || pooled ? 'on' : null
+}

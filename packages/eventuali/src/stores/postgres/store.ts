@@ -58,7 +58,7 @@ import { type PoolSize, poolSizes } from './pool-sizes.ts'
 import { Reads } from './reads.ts'
 import { PostgresRecordReads } from './records.ts'
 import { SafePosition } from './safe-position.ts'
-import { serverSettings } from './settings.ts'
+import { serverSettings, wantedSync } from './settings.ts'
 import { Settling } from './settle.ts'
 import { joinTransaction, runTransaction, type TransactionContext } from './transaction.ts'
 import { tuneSchema } from './tune.ts'
@@ -118,7 +118,6 @@ export interface PostgresStoreOptions {
 
 const SCHEMA_NAME = /^[a-z_][a-z0-9_]{0,47}$/
 const REPLICA = 'the server is a replica'
-const notDurable: ReadonlySet<string> = new Set(['off'])
 
 /** Opens (and creates or migrates) the store of a schema. */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<EventStore> {
@@ -369,7 +368,7 @@ class PostgresEventStore implements EventStore {
   }
 
   async tune(request: TuneRequest, options: CallOptions = {}): Promise<readonly TuningAdvice[]> {
-    if (this.#replica) throw new ReadOnlyStoreError(REPLICA)
+    this.#assertPrimary()
     const { timeoutMs = this.#limits.timeoutMs, signal } = options
     const deadline = deadlineIn(this.#options.clock, timeoutMs, signal)
     return this.#during(
@@ -399,7 +398,7 @@ class PostgresEventStore implements EventStore {
   fork(request: ForkRequest, options: CallOptions = {}): Promise<ForkOutcome> {
     return this.#during(async () => {
       assertSchemaName('into', request.into)
-      if (this.#replica) throw new ReadOnlyStoreError(REPLICA)
+      this.#assertPrimary()
       const { clock, ids } = this.#options
       const { timeoutMs = this.#limits.timeoutMs, signal } = options
       const deadline = deadlineIn(clock, timeoutMs, signal)
@@ -440,6 +439,10 @@ class PostgresEventStore implements EventStore {
     } finally {
       this.#leave()
     }
+  }
+
+  #assertPrimary(): void {
+    if (this.#replica) throw new ReadOnlyStoreError(REPLICA)
   }
 
   #leave(): void {
@@ -489,11 +492,4 @@ function sameReplica(schema: string, incarnation: string): string {
   const id = `'${incarnation.replaceAll("'", "''")}'`
   return `pg_is_in_recovery()
     AND EXISTS (SELECT FROM ${schema}.meta WHERE key = 'incarnation' AND value = ${id})`
-}
-
-/** What to set in each append, or null when the server's own value serves the profile. */
-function wantedSync(profile: 'durable' | 'relaxed', found: string, pooled: boolean): string | null {
-  if (profile === 'relaxed') return 'off'
-  // Behind a pooler another backend may serve each append.
-  return notDurable.has(found) || pooled ? 'on' : null
 }
