@@ -108,13 +108,7 @@ export class AggregateCache implements SnapshotSource {
   }
 
   get stats(): CacheStats {
-    return {
-      hits: this.#hits,
-      misses: this.#misses,
-      evicted: this.#cached.evicted,
-      entries: this.#cached.size,
-      bytes: this.#cached.bytes,
-    }
+    return { hits: this.#hits, misses: this.#misses, ...this.#cached.counts }
   }
 
   /** Forgets all states. */

@@ -10,17 +10,9 @@ export class BoundedEntries<V extends { readonly bytes: number }> {
     this.#bytesMax = bytesMax
   }
 
-  get size(): number {
-    return this.#entries.size
-  }
-
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  /** Entries that had to go for others. */
-  get evicted(): number {
-    return this.#evicted
+  /** Entries that are held, about their bytes, and how many had to go for others. */
+  get counts(): { readonly entries: number; readonly bytes: number; readonly evicted: number } {
+    return { entries: this.#entries.size, bytes: this.#bytes, evicted: this.#evicted }
   }
 
   keys(): IterableIterator<string> {

@@ -50,13 +50,7 @@ export class StreamCache {
   }
 
   get stats(): CacheStats {
-    return {
-      hits: this.#hits,
-      misses: this.#misses,
-      evicted: this.#cached.evicted,
-      entries: this.#cached.size,
-      bytes: this.#cached.bytes,
-    }
+    return { hits: this.#hits, misses: this.#misses, ...this.#cached.counts }
   }
 
   /** Forgets all events. */
