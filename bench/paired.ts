@@ -11,6 +11,8 @@ export interface Contender {
   readonly eventsPerCall: number
   /** Fewer calls than this say nothing: callers that would stand idle. */
   readonly callsMin?: number
+  /** A failure is a row of the result, not the end of the run: of libraries that are not ours. */
+  readonly mayFail?: boolean
 }
 
 /** A ratio of two contenders' rates. */
@@ -63,6 +65,15 @@ export interface CaseResult {
   readonly rounds: number
   readonly rates: readonly Rate[]
   readonly ratios: readonly RatioResult[]
+  /** Contenders that could not do it, with their errors. */
+  readonly failed?: readonly Failure[]
+}
+
+/** A contender that may fail and did. */
+export interface Failure {
+  readonly name: string
+  readonly what: string
+  readonly error: string
 }
 
 /** How long to measure. */
@@ -135,21 +146,60 @@ export function resultOf(
   }
 }
 
-/** Rates of one round: contenders take turns, A B A B, so that a slow moment meets them all. */
+/** Takes those out of the race that may fail and do; of all others an error is a defect. */
+class Race {
+  readonly failed = new Map<string, Failure>()
+  readonly #contenders: readonly Contender[]
+
+  constructor(contenders: readonly Contender[]) {
+    this.#contenders = contenders
+  }
+
+  get running(): readonly Contender[] {
+    return this.#contenders.filter(({ name }) => !this.failed.has(name))
+  }
+
+  /** What the work gives, or undefined when the contender is out by now. */
+  async attempt<T>(contender: Contender, work: () => Promise<T>): Promise<T | undefined> {
+    const { name, what, mayFail } = contender
+    if (this.failed.has(name)) return undefined
+    try {
+      return await work()
+    } catch (error) {
+      if (mayFail !== true) throw error
+      this.failed.set(name, { name, what, error: errorLine(error) })
+      return undefined
+    }
+  }
+}
+
+/** The first line of what went wrong, short enough for a table. */
+export function errorLine(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  const line = text.split('\n').find((candidate) => candidate.trim() !== '') ?? 'no reason given'
+  const plain = line.replaceAll('|', '/').trim()
+  return plain.length > 160 ? `${plain.slice(0, 157)}...` : plain
+}
+
+/** Rates of one round: contenders take turns, A B B A, so that a slow moment meets them all. */
 async function runRound(
-  contenders: readonly Contender[],
+  race: Race,
   calls: ReadonlyMap<string, number>,
   turns: number,
+  round: number,
 ): Promise<Map<string, number>> {
   const spent = new Map<string, number>()
   for (let turn = 0; turn < turns; turn++) {
-    for (const contender of contenders) {
-      const ms = await timed(contender, calls.get(contender.name) ?? 1)
-      spent.set(contender.name, (spent.get(contender.name) ?? 0) + ms)
+    // There and back: whoever goes first meets what the last turn has left to the disk.
+    const isBack = (turn + round) % 2 === 1
+    for (const contender of isBack ? race.running.toReversed() : race.running) {
+      const { name } = contender
+      const ms = await race.attempt(contender, () => timed(contender, calls.get(name) ?? 1))
+      spent.set(name, (spent.get(name) ?? 0) + (ms ?? 0))
     }
   }
   return new Map(
-    contenders.map(({ name, eventsPerCall }) => {
+    race.running.map(({ name, eventsPerCall }) => {
       const events = (calls.get(name) ?? 1) * eventsPerCall * turns
       return [name, (events * 1000) / (spent.get(name) ?? Number.NaN)]
     }),
@@ -161,16 +211,21 @@ export async function runPaired(bench: BenchCase, pace: Pace): Promise<CaseResul
   const open = await bench.open()
   try {
     const { contenders, ratios } = open
+    const race = new Race(contenders)
     const calls = new Map<string, number>()
     for (const contender of contenders) {
-      calls.set(contender.name, await callsFor(contender, pace.turnMs))
+      const filling = await race.attempt(contender, () => callsFor(contender, pace.turnMs))
+      if (filling !== undefined) calls.set(contender.name, filling)
     }
     const rates = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
     for (let round = 0; round < pace.rounds; round++) {
-      const measured = await runRound(contenders, calls, bench.turns ?? pace.turns)
+      const measured = await runRound(race, calls, bench.turns ?? pace.turns, round)
       for (const [name, rate] of measured) rates.get(name)?.push(rate)
     }
-    return resultOf(bench.name, contenders, ratios, rates)
+    const { failed, running } = race
+    const lasting = ratios.filter(({ of, to }) => !failed.has(of) && !failed.has(to))
+    const result = resultOf(bench.name, running, lasting, rates)
+    return failed.size === 0 ? result : { ...result, failed: [...failed.values()] }
   } finally {
     await open.close()
   }

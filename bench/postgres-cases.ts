@@ -2,14 +2,16 @@ import { openStore, type Store } from 'eventuali'
 import pg from 'pg'
 import { type PostgresServer, startPostgres } from '../packages/eventuali/test/servers/postgres.ts'
 import { fillBase, withCallers } from './base-log.ts'
+import { manyCallersCases, openLoopFacts } from './callers-cases.ts'
 import type { BenchCase, Contender, OpenCase, Ratio } from './paired.ts'
 import { RawPostgres } from './postgres-raw.ts'
-import type { Databases as ServerDatabases } from './read-side-cases.ts'
+import type { FactBench, Databases as ServerDatabases } from './read-side-cases.ts'
 import { costCases } from './store-cases.ts'
 import { longStream, longStreamEventCount, Workload } from './workload.ts'
 
 const goal = 0.9
 const callersGoal = 6
+const insertsGoal = 2
 const callers = 32
 
 const whatStore = 'the store'
@@ -37,7 +39,12 @@ class Databases {
   /** Started by the first case that is run, with durable settings. */
   server(): Promise<PostgresServer> {
     this.#server ??= startPostgres({
-      settings: { fsync: 'on', synchronous_commit: 'on', shared_buffers: '256MB' },
+      settings: {
+        fsync: 'on',
+        synchronous_commit: 'on',
+        shared_buffers: '256MB',
+        max_connections: '500',
+      },
     })
     return this.#server
   }
@@ -213,7 +220,7 @@ function callersCase(databases: Databases): BenchCase {
     const ratios = [
       ...againstBoth,
       { of: 'store', to: 'one caller', goal: callersGoal },
-      { of: 'store', to: 'plain INSERT' },
+      { of: 'store', to: 'plain INSERT', goal: insertsGoal },
     ]
     const closeAll = async (): Promise<void> => {
       await Promise.all([one.close(), ...inserting.map((side) => side.close()), close()])
@@ -288,6 +295,7 @@ function scanCase(databases: Databases): BenchCase {
 /** The cases on a PostgreSQL that is started for them, when the first of them is. */
 export interface PostgresBench {
   readonly cases: readonly BenchCase[]
+  readonly facts: readonly FactBench[]
   /** For cases that bring their own. */
   readonly databases: ServerDatabases
   /** Version and durability as the server tells them. */
@@ -295,10 +303,14 @@ export interface PostgresBench {
   close(): Promise<void>
 }
 
-export function postgresBench(baseCount: number): PostgresBench {
+export function postgresBench(baseCount: number, quick: boolean): PostgresBench {
   const databases = new Databases(baseCount)
   const openEmpty = async (): Promise<Store> =>
     openStore(await (await databases.server()).database())
+  const callersSides = {
+    store: async () => openStore(await databases.next()),
+    raw: async () => RawPostgres.open(await databases.next(), false),
+  }
   return {
     cases: [
       appendCase(databases, 1),
@@ -307,7 +319,9 @@ export function postgresBench(baseCount: number): PostgresBench {
       loadCase(databases),
       scanCase(databases),
       ...costCases('postgres', openEmpty),
+      ...manyCallersCases('postgres', callersSides),
     ],
+    facts: [openLoopFacts('postgres', callersSides, quick)],
     databases: {
       next: () => databases.next(),
       empty: async () => (await databases.server()).database(),

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Machine } from './machine.ts'
-import type { CaseResult, RatioResult } from './paired.ts'
+import type { CaseResult, Failure, RatioResult } from './paired.ts'
 
 /** A whole run, as `--json` writes it. */
 export interface RunResult {
@@ -11,6 +11,8 @@ export interface RunResult {
   readonly cases: readonly CaseResult[]
   /** Figures that are no ratios, with their goals. */
   readonly facts: readonly Fact[]
+  /** What was measured: the commit of the checkout, with a mark when it was changed. */
+  readonly commit: string
 }
 
 /** A figure beside the ratios: memory, times. */
@@ -20,6 +22,8 @@ export interface Fact {
   readonly unit: string
   /** At most so much. */
   readonly below?: number
+  /** Why there is none. */
+  readonly failed?: string
 }
 
 const short = (value: number): string => value.toFixed(2)
@@ -34,23 +38,32 @@ function verdict({ goal, median }: RatioResult): string {
   return median >= goal ? 'reached' : 'missed'
 }
 
-const header = ['case', 'compared', 'min', 'median', 'max', 'goal', '', 'events/s']
+const header = ['case', 'compared', 'min', 'median', 'max', 'goal', '', 'events/s, or why not']
+
+function failureRow(result: CaseResult, { name, error }: Failure, isFirst: boolean): string[] {
+  const case_ = isFirst ? result.name : ''
+  return [case_, name, '', '', '', '', 'failed', error]
+}
 
 function rowsOf(result: CaseResult): string[][] {
   const rate = (name: string): string => {
     const found = result.rates.find((r) => r.name === name)
     return found === undefined ? '?' : rateText(found.eventsPerSecond.median)
   }
-  return result.ratios.map((ratio, i) => [
+  const ratios = result.ratios.map((ratio, i) => [
     i === 0 ? result.name : '',
     `${ratio.of} / ${ratio.to}`,
     short(ratio.min),
     short(ratio.median),
     short(ratio.max),
-    ratio.goal === undefined ? '' : String(ratio.goal),
+    ratio.goal === undefined ? '' : String(Number(ratio.goal.toFixed(2))),
     verdict(ratio),
     `${rate(ratio.of)} / ${rate(ratio.to)}`,
   ])
+  const failed = (result.failed ?? []).map((failure, i) =>
+    failureRow(result, failure, ratios.length === 0 && i === 0),
+  )
+  return [...ratios, ...failed]
 }
 
 /** The table for the terminal. */
@@ -66,7 +79,8 @@ export function tableText(cases: readonly CaseResult[]): string {
   return rows.map(line).join('\n')
 }
 
-function factText({ name, value, unit, below }: Fact): string {
+function factText({ name, value, unit, below, failed }: Fact): string {
+  if (failed !== undefined) return `${name}: failed, ${failed}`
   const goal =
     below === undefined ? '' : ` (goal: below ${below}; ${value < below ? 'reached' : 'missed'})`
   return `${name}: ${value >= 100 ? Math.round(value) : value.toFixed(1)} ${unit}${goal}`
@@ -97,8 +111,8 @@ export function tableMarkdown(cases: readonly CaseResult[]): string {
 /** What each contender does, each text once. */
 export function legendMarkdown(cases: readonly CaseResult[]): string {
   const seen = new Map<string, string[]>()
-  for (const { name, rates } of cases) {
-    const said = rates.map((rate) => `*${rate.name}*: ${rate.what}`)
+  for (const { name, rates, failed = [] } of cases) {
+    const said = [...rates, ...failed].map((rate) => `*${rate.name}*: ${rate.what}`)
     const same = [...seen].find(([, lines]) => isDeepStrictEqual(lines, said))
     if (same === undefined) seen.set(name, said)
   }
@@ -110,6 +124,9 @@ export function missed(cases: readonly CaseResult[]): readonly string[] {
   return cases.flatMap(({ name, ratios }) =>
     ratios
       .filter((ratio) => ratio.goal !== undefined && ratio.median < ratio.goal)
-      .map((r) => `${name}, ${r.of} / ${r.to}: ${short(r.median)} instead of ${r.goal}`),
+      .map(
+        (r) =>
+          `${name}, ${r.of} / ${r.to}: ${short(r.median)} instead of ${Number((r.goal ?? 0).toFixed(2))}`,
+      ),
   )
 }

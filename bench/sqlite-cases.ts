@@ -2,7 +2,9 @@ import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore, type Store } from 'eventuali'
 import { fillBase, withCallers } from './base-log.ts'
+import { type Sides as CallersSides, manyCallersCases, openLoopFacts } from './callers-cases.ts'
 import type { BenchCase, Contender, OpenCase, Ratio } from './paired.ts'
+import type { FactBench } from './read-side-cases.ts'
 import { RawSqlite } from './sqlite-raw.ts'
 import { longStream, longStreamEventCount, Workload } from './workload.ts'
 
@@ -11,6 +13,13 @@ export interface SqliteBench {
   readonly folder: string
   /** Events in the log before a case begins. */
   readonly baseCount: number
+  readonly quick: boolean
+}
+
+/** The cases, and the figures that are no ratios. */
+export interface SqliteCases {
+  readonly cases: readonly BenchCase[]
+  readonly facts: readonly FactBench[]
 }
 
 type DriverName = 'node:sqlite' | 'better-sqlite3'
@@ -267,21 +276,31 @@ function headRowCase(files: Files, size: number): BenchCase {
   return { name: `node:sqlite head rows, append ${size}`, open }
 }
 
+function sidesOf(files: Files, driver: DriverName): CallersSides {
+  return {
+    store: async () => openStore(`sqlite:${await files.next()}`, { driver }),
+    raw: async () => RawSqlite.open(await files.next(), driver, plain),
+  }
+}
+
 /** All cases on SQLite. */
-export function sqliteCases(bench: SqliteBench): readonly BenchCase[] {
+export function sqliteCases(bench: SqliteBench): SqliteCases {
   const files = new Files(bench)
   const both: readonly DriverName[] = ['node:sqlite', 'better-sqlite3']
-  return [
+  const cases = [
     ...both.flatMap((driver) => [
       appendCase(files, driver, 1),
       appendCase(files, driver, 100),
       callersCase(files, driver),
       loadCase(files, driver),
       scanCase(files, driver),
+      ...manyCallersCases(driver, sidesOf(files, driver)),
     ]),
     headRowCase(files, 1),
     headRowCase(files, 100),
   ]
+  const sides = sidesOf(files, 'node:sqlite')
+  return { cases, facts: [openLoopFacts('node:sqlite', sides, bench.quick)] }
 }
 
 /** The versions of both builds of SQLite, as they tell themselves. */
@@ -296,4 +315,13 @@ export async function sqliteVersions(): Promise<{
     return version
   }
   return { sqlite: await of('node:sqlite'), betterSqlite: await of('better-sqlite3') }
+}
+
+/** What a store of the cases says of its durability. */
+export async function sqliteDurability(folder: string): Promise<string> {
+  const store = await openStore(`sqlite:${join(folder, 'settings.db')}`)
+  await store.append('order-1', new Workload(1).event())
+  const { journal_mode: journal, synchronous } = await store.port.settings()
+  await store.close()
+  return `SQLite: journal_mode ${journal?.toUpperCase()}, synchronous ${synchronous}, read back from the store`
 }
