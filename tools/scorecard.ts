@@ -124,7 +124,7 @@ export const scorecard: readonly Row[] = [
     id: 'R11',
     what: 'failover to a standby',
     holds: '',
-    open: 'no lane yet: it comes with read replicas',
+    open: 'no lane yet, and no promotion with an incarnation of its own',
   },
   {
     id: 'R12',
