@@ -55,11 +55,12 @@ function replaced<T extends Named>(
 
 /** The record with a run's results; runs that nothing is left of are forgotten. */
 export function withRun(record: Recorded, result: RunResult, order: readonly string[]): Recorded {
-  const { at, commit, rounds, machine, durability } = result
+  const { at, commit, rounds, machine, durability, note } = result
   const cases = replaced(record.cases, result.cases, at, order)
   const facts = replaced(record.facts, result.facts, at, order)
   const used = new Set([...cases, ...facts].map((each) => each.at))
-  const runs = [...record.runs, { at, commit, rounds, machine, durability }]
+  const run = { at, commit, rounds, machine, durability, ...(note === undefined ? {} : { note }) }
+  const runs = [...record.runs, run]
   return { runs: runs.filter((run) => used.has(run.at)), cases, facts }
 }
 

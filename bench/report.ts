@@ -13,6 +13,8 @@ export interface RunResult {
   readonly facts: readonly Fact[]
   /** What was measured: the commit of the checkout, with a mark when it was changed. */
   readonly commit: string
+  /** What else the reader of its figures has to know. */
+  readonly note?: string
 }
 
 /** A figure beside the ratios: memory, times. */
