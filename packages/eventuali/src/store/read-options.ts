@@ -32,6 +32,12 @@ export function assertCall(options: BoundedRead): void {
   throw new InvalidArgumentError('signal', 'must be an AbortSignal')
 }
 
+/** Throws InvalidArgumentError unless the options of a read are that, and its freshness one. */
+export function assertRead(options: BoundedRead): void {
+  assertCall(options)
+  assertFreshness(options.fresh)
+}
+
 /** Which of an event's two times a moment goes by: its own, or the store's. */
 export interface TimeBasis {
   readonly by?: 'time' | 'recordedAt' | undefined

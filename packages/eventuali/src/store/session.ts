@@ -7,6 +7,7 @@ import {
   type StoreTransaction,
 } from '../ports/index.ts'
 import { overTransaction } from '../projections/index.ts'
+import { assertRead } from './read-options.ts'
 
 /** Options of `store.session`. */
 export interface SessionOptions {
@@ -106,6 +107,7 @@ export function notingAppends(port: EventStore, seen: Seen): EventStore {
  * program itself has appended, so that a store does not change its ways with its first replica.
  */
 export function ownRead<O extends ReadOptions>(options: O, seen: Seen | undefined): O {
+  assertRead(options)
   if (options.fresh !== undefined) return options
   return { ...options, fresh: seen === undefined ? {} : { position: seen.position } }
 }
@@ -130,6 +132,7 @@ function overSeen(port: EventStore, seen: Seen): EventStore {
 
 /** The options of a read with what the session has to see in them. */
 function sessionRead(seen: Seen, options: ReadOptions = {}): ReadOptions {
+  assertRead(options)
   const { fresh = {} } = options
   const bound = fresh === 'primary' ? { withinMs: 0 } : fresh
   return { ...options, fresh: freshAt(bound, seen.position) }
@@ -163,6 +166,9 @@ export function openSession<S extends object>(
   options: SessionOptions,
   open: (port: EventStore) => S,
 ): Session<S> {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidArgumentError('options', 'must be an object')
+  }
   const seen = new Seen(options)
   return sessionOf(open(overSeen(port, seen)), seen)
 }

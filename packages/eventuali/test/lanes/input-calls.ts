@@ -26,6 +26,8 @@ const writeCalls: Calls = {
     store.appendAll([{ stream: 'known-1', events: [good] }], {
       condition: any({ query: { types: a, tags: b }, position: 0 }),
     }),
+  'appendMany of': (store, a, b) => store.appendMany(any([{ stream: a, events: b }])),
+  'appendMany with': (store, a, b) => store.appendMany(any(a), any(b)),
   transaction: (store, a, b) =>
     store.transaction((tx) => tx.append(any(a), any(b)), { timeoutMs: 2000 }),
 }
@@ -46,6 +48,16 @@ const readCalls: Calls = {
   'readAll one type': (store, a, b) => store.readAll(any({ types: [a], tags: [b] })).toArray(),
   'readAll categories': (store, a, b) => store.readAll(any({ categories: a, limit: b })).toArray(),
   'readAll upTo': (store, a, b) => store.readAll(any({ upTo: a, direction: b })).toArray(),
+  'readAll fresh': (store, a, b) => store.readAll(any({ fresh: a, after: b })).toArray(),
+  'readStream fresh': (store, a, b) =>
+    store.readStream('known-1', any({ fresh: { position: a, withinMs: b } })).toArray(),
+  'session at': async (store, a) => store.session(any({ position: a })).readStream('known-1'),
+  'session read': async (store, a, b) =>
+    store
+      .session()
+      .readAll(any(a ?? b))
+      .toArray(),
+  'stream fresh': (store, a) => store.stream('known-1', any({ fresh: a })),
   stream: (store, a) => store.stream(any(a)),
   streams: (store, a, b) => store.streams(any({ prefix: a, category: b })).toArray(),
   'streams limit': (store, a) => store.streams(any({ limit: a })).toArray(),
@@ -71,6 +83,7 @@ const lifecycleCalls: Calls = {
   schedule: (store, a, b) => store.schedules.at(any(a), any(b), any({ stream: 's', event: good })),
   cron: (store, a, b) => store.schedules.every(any(a), any(b), any({ stream: 's', event: good })),
   aggregate: (store, a) => store.aggregate(any(a)),
+  tune: (store, a) => store.tune(any({ apply: a })),
 }
 
 /** Subscribes with junk and stops at once. */
@@ -133,7 +146,7 @@ function argument(junk: Junk): unknown {
 const optionNames = [
   ...['profile', 'readOnly', 'driver', 'connection', 'schema', 'codec', 'snapshots', 'schemas'],
   ...['timeoutMs', 'conflictRetryCountMax', 'projections', 'processes', 'leaseTtlMs', 'unknown'],
-  ...['events', 'scheduleTargets'],
+  ...['events', 'scheduleTargets', 'cache', 'replicas', 'replicaReads', 'mmapBytes', 'poolSize'],
 ]
 
 /** Opens stores by junk. No url of it may name a file: that would be made. */

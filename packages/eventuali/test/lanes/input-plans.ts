@@ -6,6 +6,7 @@ import {
   type EventInput,
   migrateEvents,
   openStore,
+  processAll,
   recode,
   replay,
   type Store,
@@ -54,6 +55,23 @@ async function replayWith(store: Store, junk: Junk): Promise<undefined> {
         : { from: options(junk, ['position', 'time', 'by', 'stream', 'version']) }
   const base = junk.below(3) === 0 ? { dryRun: true } : { into: () => undefined }
   await briefly((signal) => replay(store, any({ ...base, ...given, signal })))
+  return undefined
+}
+
+const processKeys = [
+  ...['work', 'data', 'partitions', 'by', 'after', 'upTo', 'filter', 'resume', 'checkpointEvery'],
+  ...['maxBatch', 'onProgress', 'decode'],
+]
+
+async function processWith(store: Store, junk: Junk): Promise<undefined> {
+  const given = options(junk, processKeys)
+  const by = { tag: junk.text() }
+  const work = {
+    initial: () => 0,
+    evolve: (n: number) => n + 1,
+    merge: junk.below(2) ? undefined : Math.max,
+  }
+  await briefly((signal) => processAll(store, any({ work, by, partitions: 3, ...given, signal })))
   return undefined
 }
 
@@ -165,6 +183,7 @@ export function planTargets(): Target[] {
   const fill = (store: Store) => store.append('known-1', [happened, happened])
   return [
     { name: 'replay options', cases: 3000, open: storeAttack(memory, replayWith, fill) },
+    { name: 'processAll options', cases: 3000, open: storeAttack(memory, processWith, fill) },
     { name: 'migration plans', cases: 3000, open: storeAttack(memory, migrateWith, fill) },
     { name: 'recode options', cases: 2000, open: storeAttack(memory, recodeWith, fill) },
     { name: 'schemas', cases: 5000, open: storeAttack(memory, compareSchemas) },

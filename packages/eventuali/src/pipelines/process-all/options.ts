@@ -169,9 +169,14 @@ function assertBy(by: unknown): void {
   refuse('by', "must be 'stream', { tag } or { name, key }")
 }
 
-/** Checks the options that a replay does not have. Throws InvalidArgumentError. */
+/** Checks the options, but for those that a replay has as well. Throws InvalidArgumentError. */
 export function processSettings(options: ProcessOptions): ProcessSettings {
+  if (typeof options !== 'object' || options === null) refuse('options', 'must be an object')
   const { work, by, partitions, checkpointEvery, maxBatch } = options
+  for (const name of ['onProgress', 'decode'] as const) {
+    const given: unknown = options[name]
+    if (given !== undefined && typeof given !== 'function') refuse(name, 'must be a function')
+  }
   assertWork(work)
   assertBy(by)
   const inThreads = typeof work === 'object' && 'module' in work

@@ -294,6 +294,9 @@ test.each([
   [{ work: () => {}, checkpointEvery: -1 }, /checkpointEvery/],
   [{ work: () => {}, by: { tag: '' } }, /by.*stream/],
   [{ work: () => {}, after: -1 }, /position/],
+  [{ work: () => {}, decode: 1 }, /decode/],
+  [{ work: () => {}, onProgress: {} }, /onProgress/],
+  [null, /options/],
   [{ work: () => {}, resume: { name: '' } }, /resume\.name/],
   [{ work: () => {}, filter: { types: 'A' } }, /types/],
 ])('%j is refused', async (options, message) => {

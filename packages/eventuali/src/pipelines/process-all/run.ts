@@ -144,8 +144,8 @@ export async function processAll<S = unknown>(
 ): Promise<ProcessResult<S>> {
   // Here nobody looks into a state.
   const asked = options as unknown as AnyOptions
-  assertReplayOptions(replayOptions(asked))
   const settings = processSettings(asked)
+  assertReplayOptions(replayOptions(asked))
   const source = portOf(store)
   const work = await loaded(asked)
   const start = await startOf(source, asked, settings, work.work)

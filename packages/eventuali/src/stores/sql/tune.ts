@@ -1,3 +1,4 @@
+import { shownText } from '../../kernel/index.ts'
 import { InvalidArgumentError } from '../../model/index.ts'
 import type { TuneRequest, TuningAdvice } from '../../ports/index.ts'
 
@@ -19,7 +20,7 @@ export async function applyAdvice(
     const why = advice.some((one) => one.name === name)
       ? 'is not the store alone: whoever runs the server decides it'
       : 'is no advice for this store now'
-    throw new InvalidArgumentError('apply', `${JSON.stringify(name)} ${why}`)
+    throw new InvalidArgumentError('apply', `${shownText(name)} ${why}`)
   }
   const result: TuningAdvice[] = []
   for (const one of advice) {
