@@ -123,9 +123,15 @@ test.each(['no-checksum', 'skips-a-page'] as const)(
   'the harness finds a check that %s',
   async (mutant) => {
     await campaign(`R5 planted: ${mutant}`, async (run) => {
-      const result = await runChild(run, { codec: 'json', plan: planOf({ row: 60 }), mutant })
-      run.note(`${result.wrong.length} findings`)
-      expect(result.wrong.join('\n')).toMatch(/nothing found, and 1 events differ|no problem names/)
+      const found = /nothing found, and 1 events differ|no problem names/
+      let wrong = ''
+      // Whether a damage meets what the bug leaves out is a matter of chance.
+      for (let n = 1; !found.test(wrong) && n <= 8; n++) {
+        const result = await runChild(run, { codec: 'json', plan: planOf({ row: 60 }), mutant })
+        wrong = result.wrong.join('\n')
+        run.note(`${result.wrong.length} findings in round ${n}`)
+      }
+      expect(wrong).toMatch(found)
     })
   },
   longest,
