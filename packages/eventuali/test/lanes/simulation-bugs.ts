@@ -195,7 +195,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     what: 'promises a safe position that is none yet',
-    finds: /before \d+|all is done|Tally at|is at \d+ of/,
+    finds: /before \d+|all is done|Tally at|is at \d+ of|seat \d+ of show \d+ is the/,
     needs: ['single'],
     plant: (store) => {
       const isTurn = every(12)
