@@ -46,7 +46,7 @@ describeStores('migrations', ({ open }) => {
         if (one.type !== 'Moved') return one
         return [
           { ...one, type: 'AddressGiven' },
-          { type: 'Greeted', data: {}, tags: [] },
+          { type: 'Greeted', data: {}, tags: ['once', 'once'] },
         ]
       },
     }
@@ -75,6 +75,8 @@ describeStores('migrations', ({ open }) => {
     expect(after[1]).toMatchObject({
       ...{ tags: ['city:ulm'], metadata: { actor: 'ada' }, time: before[1]?.time },
     })
+    // A tag that is said twice is said once.
+    expect(after[2]?.tags).toEqual(['once'])
     const report = await verifyMigration(source, { into: target, ...plan })
     expect(report).toMatchObject({ ok: true, differences: [], others: 0 })
     expect(report.expected).toEqual(report.found)
@@ -290,6 +292,9 @@ describe('verifyMigration', () => {
       { transform: () => 7 as never },
       { transform: (one) => ({ ...one, data: undefined }) },
       { transform: (one) => ({ ...one, type: '$archived' }) },
+      { transform: (one) => ({ ...one, tags: [7] as never }) },
+      { transform: (one) => ({ ...one, metadata: [] as never }) },
+      { transform: (one) => ({ ...one, schemaVersion: 1n as never }) },
       { stream: () => '' },
       { stream: () => Promise.reject(new Error('no')) as never },
     ]

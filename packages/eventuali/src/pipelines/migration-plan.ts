@@ -3,6 +3,7 @@ import {
   assertEventId,
   assertJson,
   assertStreamName,
+  assertTag,
   type EventCreators,
   type EventRegistry,
   eventRegistry,
@@ -225,6 +226,11 @@ function checked(
     assertEventId(made.id)
     if (!(made.time instanceof Date)) throw new InvalidArgumentError('time', 'is not a Date')
     if (!Array.isArray(made.tags)) throw new InvalidArgumentError('tags', 'are not an array')
+    for (const tag of made.tags) assertTag(tag)
+    assertObject('metadata', made.metadata)
+    if (!Number.isSafeInteger(made.schemaVersion) || made.schemaVersion < 1) {
+      throw new InvalidArgumentError('schemaVersion', 'is not an integer of 1 or more')
+    }
     assertJson(made.data, made.type)
   } catch (error) {
     throw refuse('gave an event that no store takes', error)
@@ -232,5 +238,6 @@ function checked(
   if (typeof made.type !== 'string' || made.type === '' || isSystemType(made.type)) {
     throw refuse(`gave the type ${shownText(made.type)}`)
   }
-  return made
+  // A tag said twice is said once; stores count on it.
+  return { ...made, tags: [...new Set(made.tags)] }
 }

@@ -31,11 +31,17 @@ function describe(
   const { types, categories, tags, includeArchived } = filter
   const sorted = (values: readonly string[] | undefined) => values && [...values].sort()
   const target = typeof into === 'object' && 'store' in into ? (into.versions ?? 'keep') : 'handler'
-  return JSON.stringify({
-    from,
-    ...{ types: sorted(types), categories: sorted(categories), tags: sorted(tags) },
-    ...{ includeArchived, target, plan },
-  })
+  try {
+    return JSON.stringify({
+      from,
+      ...{ types: sorted(types), categories: sorted(categories), tags: sorted(tags) },
+      ...{ includeArchived, target, plan },
+    })
+  } catch (error) {
+    // Options were checked, but a getter may say something else each time.
+    const { message } = error as Error
+    throw new InvalidArgumentError('resume', `has options that JSON does not carry: ${message}`)
+  }
 }
 
 /** The durable place of a named replay: a record that only its current runner can move. */

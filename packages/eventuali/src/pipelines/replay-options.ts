@@ -191,6 +191,8 @@ function assertObject(argument: string, value: unknown): void {
 function assertFrom(from: ReplayFrom, filter: ReplayFilter): void {
   assertObject('from', from)
   assertObject('filter', filter)
+  const named = (['position', 'time', 'stream'] as const).filter((key) => key in from)
+  if (named.length > 1) refuse('from', `has ${named.join(' and ')}; give one of them`)
   if ('stream' in from) {
     assertStreamName(from.stream)
     assertInteger('from.version', from.version, 1)
@@ -212,8 +214,18 @@ function assertTexts(argument: string, value: unknown): void {
   refuse(argument, 'must be an array of strings')
 }
 
+function assertFlag(argument: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') refuse(argument, 'must be true or false')
+}
+
 function assertInto(into: object): void {
   assertObject('into', into)
+  if ('store' in into) {
+    const { versions = 'keep' } = into as { readonly versions?: unknown }
+    if (versions !== 'keep' && versions !== 'renumber') {
+      refuse('into.versions', 'must be keep or renumber')
+    }
+  }
   if (!('projection' in into)) return
   const { kind } = (into.projection ?? {}) as { readonly kind?: unknown }
   if (kind !== 'projection') refuse('into.projection', 'must be what defineProjection returns')
@@ -228,6 +240,7 @@ export function assertReplayOptions(options: ReplayOptions): void {
     refuse('decode', 'must be a function')
   }
   for (const name of ['types', 'categories', 'tags'] as const) assertTexts(name, filter[name])
+  assertFlag('includeArchived', filter.includeArchived)
   assertInteger('upTo', upTo, 0)
   if (into === undefined && options.dryRun !== true) {
     refuse(

@@ -267,7 +267,9 @@ export function defineProcess<
   const deadlines: DeadlineSchemas = parts.deadlines ?? {}
   const onDeadline = (parts.onDeadline ?? {}) as ProcessDefinition['onDeadline']
   checkedDeadlines(name, deadlines, onDeadline)
-  const aggregates = new Map((parts.aggregates ?? []).map((target) => [targetName(target), target]))
+  const aggregates = new Map(
+    Array.from(parts.aggregates ?? [], (target) => [targetName(target), target]),
+  )
   return {
     kind: 'process',
     ...{ name, version, state, after, registry, types, deadlines, onDeadline, aggregates },

@@ -72,7 +72,7 @@ export class Processes {
     const { aggregates = [], ...given } = options
     const limits = { ...defaultLimits, ...given }
     const sets = definitionSets(definitions)
-    const targets = new Map(aggregates.map((target) => [targetName(target), target]))
+    const targets = new Map(Array.from(aggregates, (target) => [targetName(target), target]))
     for (const set of sets.values()) {
       for (const [name, target] of set.aggregates) targets.set(name, target)
     }

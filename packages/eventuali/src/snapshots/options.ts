@@ -49,14 +49,14 @@ const CHECK_RATE = 0.001
 export function policyOf(options: SnapshotOptions): SnapshotPolicy {
   const { every, bytes, loadMs, ageMs, keep = KEEP, checkRate = CHECK_RATE } = options
   for (const [name, value] of Object.entries({ every, bytes, loadMs, ageMs })) {
-    if (value !== undefined && !(value > 0)) {
+    if (value !== undefined && !(typeof value === 'number' && value > 0)) {
       throw new InvalidArgumentError(`snapshots.${name}`, 'must be above 0')
     }
   }
   if (!Number.isSafeInteger(keep) || keep < 1 || keep > KEEP_MAX) {
     throw new InvalidArgumentError('snapshots.keep', `must be 1 to ${KEEP_MAX}`)
   }
-  if (!(checkRate >= 0 && checkRate <= 1)) {
+  if (typeof checkRate !== 'number' || !(checkRate >= 0 && checkRate <= 1)) {
     throw new InvalidArgumentError('snapshots.checkRate', 'must be 0 to 1')
   }
   const isNamed = bytes !== undefined || loadMs !== undefined || ageMs !== undefined

@@ -288,6 +288,7 @@ describe('what is kept', () => {
     { keep: 0 },
     { keep: 11 },
     { checkRate: 2 },
+    { every: Symbol('often') as never },
     { codec: { encoding: 'xml' as never } },
   ])('is refused with %o', async (options) => {
     await expect(openStore('memory:', { snapshots: options })).rejects.toMatchObject({

@@ -61,7 +61,8 @@ describe('malformed input', () => {
       const list = reports.map(({ name, cases: count }) => `${name} ${count}`).join(', ')
       run.note(`${cases} cases, ${refused} refused, slowest ${slowestMs.toFixed()} ms of CPU`)
       run.note(list)
-      expect(wrong).toEqual([])
+      // One text, so that the first line of a failure says what was found.
+      expect(wrong.slice(0, 5).join('\n')).toBe('')
       expect(cases).toBeGreaterThanOrEqual(run.scaled(200_000))
       // A target that takes everything, or nothing, would prove little.
       // Comparing schemas refuses none: what is no schema allows anything.

@@ -137,14 +137,15 @@ test.each(regressions)('seed $seed: $showed', async ({ showed: _showed, ...optio
 
 test.each(plantedBugs)(
   'finds a store that $what',
-  async ({ what, finds, needs, plant }) => {
+  async ({ what, needs, plant }) => {
     await campaign(`R20 planted: ${what}`, async (run) => {
       for (let n = 0; n < PLANTED_SEED_COUNT; n++) {
         const options = { seed: run.seed + n, needs, bug: plant, actionCount: LONG_ACTION_COUNT }
         const result = await attempt(options)
         if (!(result instanceof SimulationError)) continue
         run.note(`at seed ${n + 1}: ${result.message.split('\n')[0]}`)
-        expect(result.message.split('\n')[0]).toMatch(finds)
+        // It was the bug that was seen: without it, the same run holds.
+        await runSeed({ ...options, bug: undefined })
         return
       }
       expect.fail(`not found within ${PLANTED_SEED_COUNT} seeds`)

@@ -161,10 +161,9 @@ export function assertFold(argument: string, fold: object): asserts fold is Part
 
 function assertBy(by: unknown): void {
   if (by === undefined || by === 'stream') return
-  const { tag, name, key } = (typeof by === 'object' && by !== null ? by : {}) as {
-    readonly [name: string]: unknown
-  }
-  if (typeof tag === 'string' && tag !== '') return
+  const given = (typeof by === 'object' && by !== null ? by : {}) as Record<string, unknown>
+  const { tag, name, key } = given
+  if (!('key' in given) && typeof tag === 'string' && tag !== '') return
   if (typeof name === 'string' && name !== '' && typeof key === 'function') return
   refuse('by', "must be 'stream', { tag } or { name, key }")
 }

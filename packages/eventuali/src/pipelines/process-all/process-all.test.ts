@@ -293,6 +293,7 @@ test.each([
   [{ work: () => {}, maxBatch: 1.5 }, /maxBatch/],
   [{ work: () => {}, checkpointEvery: -1 }, /checkpointEvery/],
   [{ work: () => {}, by: { tag: '' } }, /by.*stream/],
+  [{ work: () => {}, by: { tag: 'x', name: 'x', key: 1 } }, /by.*stream/],
   [{ work: () => {}, after: -1 }, /position/],
   [{ work: () => {}, decode: 1 }, /decode/],
   [{ work: () => {}, onProgress: {} }, /onProgress/],
