@@ -293,7 +293,7 @@ it('says which option is wrong', async () => {
     { into, from: { stream: 'never-1' } },
     { into, from: { stream: 's' }, filter: { categories: ['s'] } },
     { into, from: { position: 0, time: new Date(0) } as never },
-    { into, filter: { includeArchived: 1n as never } },
+    { into, filter: { includeArchived: 'yes' as never } },
     { into: { store, versions: 'new' as never } },
     { into, upTo: 0.5 },
     { into, ratePerSecond: 0 },
