@@ -63,7 +63,9 @@ export interface MigrationPlan {
 }
 
 function textsOf(argument: string, value: unknown): void {
-  if (Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '')) return
+  // A gap in a list is passed over by its own methods.
+  const items: readonly unknown[] = Array.isArray(value) ? Array.from(value) : ['']
+  if (items.every((one) => typeof one === 'string' && one !== '')) return
   throw new InvalidArgumentError(argument, 'must be an array of texts')
 }
 

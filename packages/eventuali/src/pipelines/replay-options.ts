@@ -210,7 +210,7 @@ function assertFrom(from: ReplayFrom, filter: ReplayFilter): void {
 
 function assertTexts(argument: string, value: unknown): void {
   if (value === undefined) return
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return
+  if (Array.isArray(value) && Array.from(value).every((item) => typeof item === 'string')) return
   refuse(argument, 'must be an array of strings')
 }
 

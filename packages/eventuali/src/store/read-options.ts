@@ -105,10 +105,10 @@ function oneOf<T extends string>(name: string, value: unknown, choices: readonly
 
 function texts(name: string, value: unknown): readonly string[] | undefined {
   if (value === undefined) return undefined
-  if (!Array.isArray(value) || value.some((item) => typeof item !== 'string')) {
-    throw new InvalidArgumentError(name, 'must be an array of strings')
-  }
-  return value
+  // A copy: what is checked here is what is read with, whatever the caller does to his list.
+  const items: readonly unknown[] | undefined = Array.isArray(value) ? Array.from(value) : undefined
+  if (items?.every((item) => typeof item === 'string')) return items as readonly string[]
+  throw new InvalidArgumentError(name, 'must be an array of strings')
 }
 
 /** Checks the options of a read of one stream. Throws InvalidArgumentError, InvalidNameError. */

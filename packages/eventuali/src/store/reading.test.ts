@@ -63,6 +63,7 @@ describe.each(['memory:', 'sqlite::memory:'])('reading from %s', (url) => {
       ['types', { types: 'A' }],
       ['types', { types: ['A', 1] }],
       ['tags', { tags: [null] }],
+      ['tags', { tags: new Array(1) }],
       ['categories', { categories: {} }],
       ['limit', { limit: -1 }],
       ['after', { after: 0.5 }],
@@ -77,6 +78,15 @@ describe.each(['memory:', 'sqlite::memory:'])('reading from %s', (url) => {
       await expect(reading()).rejects.toThrow('asOf must be a valid Date')
     }
   })
+})
+
+it('reads with the filter that it was given, whatever becomes of the list', async () => {
+  await using store = await openStore('sqlite::memory:')
+  await store.append('a-1', { type: 'A', data: {}, tags: ['x'] })
+  const tags = ['x']
+  const reading = store.readAll({ tags })
+  tags[0] = 7 as never
+  expect(await reading.toArray()).toHaveLength(1)
 })
 
 describe('reading what somebody else has written', () => {
