@@ -5,7 +5,7 @@ import { run } from './run.ts'
 const minute = 60_000
 const out = '.tmp/site'
 
-/** What is wrong with a built site: links that lead nowhere, and what it would load from elsewhere. */
+/** What is wrong with a built site: links that lead nowhere, and what it loads from elsewhere. */
 export function siteFaults(folder: string): string[] {
   const faults: string[] = []
   const pages = globSync('**/*.html', { cwd: folder }).sort()
