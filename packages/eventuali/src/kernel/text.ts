@@ -23,6 +23,27 @@ export function shownText(value: unknown): string {
   }
 }
 
+const MASK = '***'
+const REFERENCE = /^\$\{(?:env|file):[^{}]+\}$/
+/**
+ * `user:password@` of urls, wherever they stand in the text. The last `@` ends the password, also
+ * one with a `/` that nobody encoded; a port with its path is no password. A reference may hold
+ * spaces.
+ */
+const PASSWORD =
+  /([a-z][a-z0-9+.-]*:\/\/[^\s:/?#@]*):(?!\d+[/?#])((?:\$\{[^{}]*\}|(?!\$\{[^{}]*\})\S)*)@/gi
+/** Parameters of urls that say no less. */
+const PARAMETER = /([?&][^=&\s]*(?:password|secret|token|key)[^=&\s]*=)([^&#\s]+)/gi
+
+/** Text in which the passwords of urls are `***`; references to secrets stay, they tell nothing. */
+export function maskedText(text: string): string {
+  const mask = (_all: string, before: string, secret: string) =>
+    `${before}${REFERENCE.test(secret) ? secret : MASK}`
+  return text
+    .replace(PASSWORD, (_all, before, secret) => `${mask('', `${before}:`, secret)}@`)
+    .replace(PARAMETER, mask)
+}
+
 function isSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit <= 0xdfff
 }
