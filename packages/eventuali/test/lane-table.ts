@@ -145,6 +145,14 @@ export const laneTable: readonly Lane[] = [
     soakScale: 20,
   },
   {
+    file: 'lanes/backup',
+    rows: ['R22'],
+    does: '10 chains of a backup and two increments beside six writers that roll back, truncate and delete, restored whole and in part and held against the source, a consumer resumed; 200 altered copies; programs killed at a backup and at a restore; SQLite and Postgres',
+    // What the fifteen minutes have left; it takes about twenty.
+    budgetSeconds: 2,
+    soakScale: 20,
+  },
+  {
     file: 'lanes/snapshot-kill',
     rows: ['R1', 'R10'],
     does: "24 times SIGKILL to commands that keep states, after an append and before its state, in the state's transaction and after it; loads against refolds; SQLite and Postgres",

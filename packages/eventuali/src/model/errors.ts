@@ -1,4 +1,9 @@
-import { type ErrorOptionsWithCause, EventualiError, markAsError } from '../kernel/index.ts'
+import {
+  type ErrorOptionsWithCause,
+  EventualiError,
+  markAsError,
+  maskedText,
+} from '../kernel/index.ts'
 import type { RecordedEvent } from './event.ts'
 
 /** What a caller may expect of a stream before an append. */
@@ -350,6 +355,9 @@ export class CodecMissingError extends EventualiError {
 /** The log is another one than the caller's position, cursor or checkpoint belongs to. */
 export class LogChangedError extends EventualiError {
   readonly code = 'LOG_CHANGED'
+  /** The incarnation that the position belongs to, and the store's. */
+  readonly expected: string
+  readonly actual: string
   /** `beyond`: the incarnation is the same, and yet a checkpoint lies above the newest event. */
   constructor(
     expected: string,
@@ -361,6 +369,8 @@ export class LogChangedError extends EventualiError {
         ? `the store's incarnation is ${actual}, the position belongs to ${expected} (a restore, fork or failover lies between)`
         : `the checkpoint of ${JSON.stringify(beyond.name)} is at ${beyond.highest}, the newest event at ${beyond.newest} (the log was restored or replaced below it)`
     super(`${what}; start again from 0, or from a position you have checked`)
+    this.expected = expected
+    this.actual = actual
   }
 }
 
@@ -390,7 +400,7 @@ export class StoreUrlError extends EventualiError {
   readonly code = 'STORE_URL_INVALID'
   constructor(url: string, what: string) {
     super(
-      `store url ${JSON.stringify(url)} ${what}; use sqlite:FILE, sqlite::memory:, memory: or postgres://…`,
+      `store url ${JSON.stringify(maskedText(url))} ${what}; use sqlite:FILE, sqlite::memory:, memory:, postgres://… or http://…`,
     )
   }
 }
@@ -440,8 +450,13 @@ export class ImportLineError extends EventualiError {
   readonly code = 'IMPORT_LINE_INVALID'
   /** Counts from 1. */
   readonly line: number
-  constructor(line: number, reason: string, options?: ErrorOptionsWithCause) {
-    super(`line ${line}: ${reason}; mend it, or go on with --skip-invalid`, options)
+  constructor(
+    line: number,
+    reason: string,
+    options: ErrorOptionsWithCause & { readonly advice?: string } = {},
+  ) {
+    const { advice = 'mend it, or go on with --skip-invalid' } = options
+    super(`line ${line}: ${reason}; ${advice}`, options)
     this.line = line
   }
 }

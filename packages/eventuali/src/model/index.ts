@@ -27,6 +27,15 @@ export {
   type PendingEvent,
   takePending,
 } from './aggregate-class.ts'
+export {
+  BackupChainError,
+  BackupExistsError,
+  BackupInvalidError,
+  BackupPassphraseError,
+  RestoreDiffersError,
+  RestoreTargetError,
+  RestoreUnfinishedError,
+} from './backup-errors.ts'
 export { codecName, codecOf, type EncodingName, expandedBytes, textOfData } from './body.ts'
 export { type BodyEncoder, bodyEncoder, type CodecOptions } from './body-encoder.ts'
 export {
@@ -42,7 +51,16 @@ export {
 export {
   type CompressionName,
   codecPeers,
+  compressionDefault,
+  compressionNames,
+  compressorOf,
 } from './compression.ts'
+export {
+  ConfigFileError,
+  ConfigInvalidError,
+  type ConfigProblem,
+  SecretMissingError,
+} from './config-errors.ts'
 export {
   type CheckedQueryItem,
   checkedQuery,
@@ -165,6 +183,7 @@ export {
   ForkTargetExistsError,
   MigrationCollisionError,
   MigrationInPlaceError,
+  MigrationIrreversibleError,
   MigrationPlanError,
 } from './migration-errors.ts'
 export {
@@ -188,8 +207,10 @@ export {
 export { ProjectionMissingError, RecordConflictError } from './read-side-errors.ts'
 export { Recoding } from './recode.ts'
 export { reject } from './reject.ts'
+export { RemoteError, type RemoteFailure } from './remote-errors.ts'
 export { ReplayTargetError, WorkerFailedError } from './replay-errors.ts'
 export { NotAReplicaError } from './replica-errors.ts'
+export { type KeptRow, type RestoredHead, RestoredPart, removedBelow } from './restored-part.ts'
 export { SchemaIncompatibleError, type SchemaObjection } from './schema-errors.ts'
 export type { SnapshotRules } from './snapshot-rules.ts'
 export {

@@ -50,3 +50,17 @@ export class MigrationPlanError extends EventualiError {
     this.position = position
   }
 }
+
+/** A step of the schema cannot be taken back as things stand. Nothing was changed. */
+export class MigrationIrreversibleError extends EventualiError {
+  readonly code = 'MIGRATION_IRREVERSIBLE'
+  /** The step. */
+  readonly version: number
+
+  constructor(version: number, reason: string) {
+    super(
+      `schema ${version} cannot be rolled back: ${reason}; or restore a backup into a new store (eventuali restore), which an older program can be given`,
+    )
+    this.version = version
+  }
+}

@@ -57,11 +57,13 @@ export interface ImportResult {
 
 const batchCountDefault = 1000
 const batchCountLimit = 10_000
-// A batch of large events is cut short: two of them are in memory at a time.
-const batchBytesMax = 8 * 1024 * 1024
-const skippedKeptMax = 1000
+/** A batch of large events is cut short: two of them are in memory at a time. */
+export const batchBytesMax: number = 8 * 1024 * 1024
+/** Skipped lines of which the reason is kept. */
+export const skippedKeptMax = 1000
 
-function batchCount(value: number | undefined): number {
+/** Lines or events in one append, as asked for. */
+export function batchCount(value: number | undefined): number {
   const count = value ?? batchCountDefault
   if (Number.isSafeInteger(count) && count >= 1 && count <= batchCountLimit) return count
   throw new InvalidArgumentError('batchCountMax', `must be an integer from 1 to ${batchCountLimit}`)

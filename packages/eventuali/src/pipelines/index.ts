@@ -1,4 +1,23 @@
+export {
+  type BackupBegin,
+  type BackupEnd,
+  type BackupFile,
+  type BackupOptions,
+  type BackupProgress,
+  type BackupReport,
+  type BackupResult,
+  type BackupSource,
+  backupStore,
+  type CheckBackupOptions,
+  checkBackup,
+  type RestoreOptions,
+  type RestoreProgress,
+  type RestoreResult,
+  type RestoreStore,
+  restoreBackup,
+} from './backup/index.ts'
 export { type ExportOptions, exportEvents } from './export-events.ts'
+export { exportOcel, type OcelExportOptions } from './export-ocel.ts'
 export {
   type ImportOptions,
   type ImportProgress,
@@ -54,3 +73,11 @@ export {
   type VerifyMigrationOptions,
   verifyMigration,
 } from './verify-migration.ts'
+export {
+  exportXes,
+  importXes,
+  type XesExportOptions,
+  type XesImportOptions,
+  type XesImportResult,
+  xesPeers,
+} from './xes/index.ts'

@@ -6,7 +6,9 @@ import type { PoolStatistics } from './pool.ts'
 import type { ModelAccess, ModelReads } from './read-model.ts'
 import type { RecodeRequest, RecodeStep } from './recode.ts'
 import type { RecordAccess, RecordReads } from './records.ts'
+import type { StorageState } from './storage.ts'
 import type { TuneRequest, TuningAdvice } from './tuning.ts'
+import type { RestoreRequest, StoreView } from './view.ts'
 
 /** An event on its way into a store: checked, named, timed; data is the validator's output. */
 export interface NewEvent {
@@ -243,6 +245,15 @@ export interface StoreTransaction extends StreamAccess {
    * Rows that are removed meanwhile are left alone.
    */
   recode(request: RecodeRequest, options?: CallOptions): Promise<RecodeStep>
+  /**
+   * Puts rows of a log back as they were: same positions, versions, ids, times, metadata, tags and
+   * stored data. Streams come into the state that they had after these rows; what `$deleted` events
+   * and `$truncated` ones (`before` in their data) remove is removed, and so is what lies below a
+   * gap of versions. Until the part that is the `last`, the store cannot be opened but to go on.
+   *
+   * Throws InvalidArgumentError for rows that cannot follow what is there.
+   */
+  restore(request: RestoreRequest, options?: CallOptions): Promise<void>
 }
 
 /** What an adapter can do. A denied one carries the reason. */
@@ -257,6 +268,8 @@ export interface StoreCapabilities {
   readonly shared: boolean
   /** `fork` makes a copy of it. */
   readonly fork: boolean
+  /** `view` shows it at one moment, and `restore` puts a log back. */
+  readonly backup: boolean
 }
 
 /** A fault found in the storage itself, below the level of events. */
@@ -334,6 +347,9 @@ export interface EventStore extends StreamAccess {
     | ((request: TuneRequest, options?: CallOptions) => Promise<readonly TuningAdvice[]>)
     | undefined
 
+  /** What the storage is made of and takes: schema, bytes, room left. Not of stores in memory. */
+  readonly storage?: ((options?: CallOptions) => Promise<StorageState>) | undefined
+
   /** The connections of this program; only of stores that keep some. */
   readonly pool?: (() => PoolStatistics) | undefined
 
@@ -350,6 +366,15 @@ export interface EventStore extends StreamAccess {
    * InvalidArgumentError for a name that cannot be one, CapabilityError.
    */
   fork(request: ForkRequest, options?: CallOptions): Promise<ForkOutcome>
+
+  /**
+   * Runs `work` on the store as it stands at one moment, however long that takes; appends go on
+   * (in a store with one connection they wait). Bounded by `timeoutMs`.
+   *
+   * Law: everything at or below `safe` that was not removed before is seen, and nothing that
+   * happens later: no event, no removal, no record. Throws CapabilityError.
+   */
+  view<T>(work: (view: StoreView) => Promise<T>, options?: CallOptions): Promise<T>
 
   /** Refuses new calls, waits for those in flight, releases everything. */
   close(): Promise<void>

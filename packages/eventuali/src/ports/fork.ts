@@ -4,6 +4,11 @@ export interface ForkRequest {
   readonly into: string
   /** Inclusive, at most the safe position. */
   readonly upTo: number
+  /**
+   * The store as it stands, with records, inline projections and read models: `upTo` is left out.
+   * Consumers go on in the copy where they were. CapabilityError where a store cannot.
+   */
+  readonly whole?: boolean | undefined
   /** Called between two parts with the position that has been copied. */
   readonly onProgress?: ((position: number) => void) | undefined
 }
@@ -11,6 +16,8 @@ export interface ForkRequest {
 /** A copy that is complete. */
 export interface ForkOutcome {
   readonly incarnation: string
+  /** The last position that is in it, where that is not the one asked for. */
+  readonly position?: number
   readonly events: number
   readonly streams: number
   /**

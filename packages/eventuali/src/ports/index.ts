@@ -4,6 +4,7 @@ export type {
   DocumentQuery,
   DocumentSort,
 } from '../model/index.ts'
+export { assertAppendRequest } from './append-check.ts'
 export type { Broker, BrokerMessage } from './broker.ts'
 export type { CallOptions, PositionsOptions, ReadOptions } from './call-options.ts'
 export type {
@@ -49,6 +50,7 @@ export type {
   RecordReads,
   StoredRecord,
 } from './records.ts'
+export type { SchemaMigrator, SchemaStep } from './schema-migration.ts'
 export type {
   AnyAggregate,
   FoundSnapshot,
@@ -56,4 +58,6 @@ export type {
   LoadedState,
   SnapshotSource,
 } from './snapshots.ts'
+export type { StorageState } from './storage.ts'
 export type { TuneRequest, TuningAdvice } from './tuning.ts'
+export type { RestoreRequest, StoreView } from './view.ts'

@@ -41,9 +41,11 @@ export function overStore(port: EventStore, own: Partial<EventStore>): EventStor
     streams: own.streams ?? ((query, options) => port.streams(query, options)),
     watch: own.watch ?? ((listener) => port.watch(listener)),
     settings: own.settings ?? (() => port.settings()),
+    storage: own.storage ?? port.storage?.bind(port),
     pool: own.pool ?? port.pool?.bind(port),
     tune: own.tune ?? port.tune?.bind(port),
     faults: own.faults ?? ((options) => port.faults(options)),
+    view: own.view ?? ((work, options) => port.view(work, options)),
     fork: own.fork ?? ((request, options) => port.fork(request, options)),
     close: own.close ?? (() => port.close()),
   }

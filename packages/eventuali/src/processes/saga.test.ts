@@ -165,7 +165,9 @@ describeStores('a stuck process', ({ open }) => {
     clock.add(31 * 60_000)
     await program.rest()
     // A deadline of a stuck process waits with it.
-    expect(await processes.deadlines('fulfilment', '1')).toMatchObject([{ state: 'held' }])
+    const held = [{ process: 'fulfilment', key: '1', state: 'held' }]
+    expect(await processes.deadlines('fulfilment', '1')).toMatchObject(held)
+    expect(await processes.schedules.upcoming()).toMatchObject(held)
     await processes.compensate('fulfilment', '1', { reason: 'jammed' })
     await until(isStuck, 'stuck again')
     expect(await processes.get('fulfilment', '1')).toMatchObject({

@@ -81,4 +81,31 @@ describeStores('schedules', ({ open }) => {
     expect(await schedules.list()).toEqual([])
     await program.stop()
   })
+
+  it('are listed by when they fall due, with the deadlines of processes', async () => {
+    const store = await open()
+    const clock = wallClock('2026-03-02T10:01:00Z')
+    const program = new Program(store, [Bell], clock)
+    const { schedules } = program.processes
+    await schedules.after('late', '3 hours', commandTo(Shelf, 'tea', 'restock', 1))
+    await schedules.after('soon', '1 hour', commandTo(Shelf, 'tea', 'restock', 1))
+    await program.processes.start()
+    const at = new Date('2026-03-02T12:00:00Z').getTime()
+    await program.append('ask-1', events.AskedOnce({ at, stream: 'rung-1' }))
+    const { newest } = await store.positions()
+    await program.processes.reached(newest, { timeoutMs: 20_000 })
+    const upcoming = async (bounds: Parameters<typeof schedules.upcoming>[0] = {}) =>
+      (await schedules.upcoming(bounds)).map(({ name, process }) => [name, process])
+    const all = [
+      ['soon', undefined],
+      ['ring', 'bell'],
+      ['late', undefined],
+    ]
+    expect(await upcoming()).toEqual(all)
+    expect(await upcoming({ limit: 2 })).toEqual(all.slice(0, 2))
+    expect(await upcoming({ until: new Date(at) })).toEqual(all.slice(0, 2))
+    expect(await upcoming({ until: new Date(at - 1) })).toEqual(all.slice(0, 1))
+    await expect(upcoming({ until: new Date(Number.NaN) })).rejects.toThrow('until')
+    await program.stop()
+  })
 })

@@ -154,6 +154,25 @@ export class Schedules {
     return records.map(scheduleInfo)
   }
 
+  /**
+   * What falls due next, the earliest first: schedules, and the deadlines of all processes, whether
+   * or not this program knows them. Those that are held while their process is stuck come last.
+   */
+  async upcoming(
+    bounds: { readonly until?: Date | undefined; readonly limit?: number | undefined } = {},
+  ): Promise<readonly ScheduleInfo[]> {
+    const { until, limit = 100 } = bounds
+    const { records } = this.#port
+    const kind = recordKinds.schedule
+    const dueUpTo = until?.getTime() ?? Number.MAX_SAFE_INTEGER
+    if (Number.isNaN(dueUpTo)) throw new InvalidArgumentError('until', 'is not a valid Date')
+    const pending = await records.list({ kind, dueUpTo, limit })
+    const held = await records.list({ kind, state: 'held', limit })
+    const keys = new Set(pending.map(({ key }) => key))
+    const last = held.filter(({ key }) => !keys.has(key))
+    return [...pending, ...last].slice(0, limit).map(scheduleInfo)
+  }
+
   async #target(action: ScheduledAction): Promise<StoredTarget> {
     if (action.kind === 'command') {
       const { target, stored } = action

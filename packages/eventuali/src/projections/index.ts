@@ -26,5 +26,11 @@ export { Projections, type RebuildOptions, type RebuildReport } from './manager.
 export { overTransaction } from './port-wrap.ts'
 export { CollectionReader } from './reader.ts'
 export { type Refolded, refold } from './refold.ts'
+export {
+  type LiveGeneration,
+  type RegisteredBuild,
+  type RegisteredProjection,
+  registeredProjections,
+} from './registered.ts'
 export type { GenerationInfo, ProjectionState, ProjectionStatus } from './status.ts'
 export type { FindOptions, Where } from './where.ts'

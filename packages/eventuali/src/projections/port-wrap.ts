@@ -19,5 +19,6 @@ export function overTransaction(
     newestPosition: (options) => tx.newestPosition(options),
     barrier: (options) => tx.barrier(options),
     recode: (request, options) => tx.recode(request, options),
+    restore: (request, options) => tx.restore(request, options),
   }
 }

@@ -44,6 +44,14 @@ export interface ProjectionStatus {
   readonly error: unknown
 }
 
+/** The sets of tables that are there. */
+export function generationsOf({ generations }: Registered): readonly GenerationInfo[] {
+  return Object.entries(generations).map(([key, { version, mode, status, tables }]) => ({
+    generation: Number(key),
+    ...{ version, mode, status, tables },
+  }))
+}
+
 function stateOf(
   { version }: AnyProjection,
   registered: Registered | undefined,
@@ -76,11 +84,7 @@ export async function statusOf(
     live: live && { generation: live.generation, version: live.version },
     lag: position === undefined ? undefined : Math.max(0, safe - position),
     paused: registered?.paused ?? false,
-    generations: Object.entries(registered?.generations ?? {}).map(([key, found]) => ({
-      generation: Number(key),
-      ...{ version: found.version, mode: found.mode },
-      ...{ status: found.status, tables: found.tables },
-    })),
+    generations: registered === undefined ? [] : generationsOf(registered),
     build: keeper.builds.running(name)?.progress,
     error: keeper.errorOf(name),
   }

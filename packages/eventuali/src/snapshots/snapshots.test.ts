@@ -110,6 +110,17 @@ describeStores('kept states', ({ open }) => {
     expect(kept[0]?.version).toBeGreaterThan(kept[1]?.version ?? 40)
     const loaded = await sums.load('1')
     expect(loaded).toEqual({ state: { a: 820 }, version: 40 })
+    for (const id of ['10', '2']) {
+      await sums.execute(id, 'add', 1)
+      await store.snapshots.take(Sums, id)
+    }
+    const page = async (query: Parameters<typeof store.snapshots.page>[0]) =>
+      (await store.snapshots.page(query)).map(({ stream }) => stream)
+    expect(await page({})).toEqual(['sums-1', 'sums-1', 'sums-10', 'sums-2'])
+    expect(await page({ limit: 1 })).toEqual(['sums-1', 'sums-1'])
+    expect(await page({ limit: 1, after: 'sums-1' })).toEqual(['sums-10'])
+    expect(await page({ prefix: 'sums-2' })).toEqual(['sums-2'])
+    expect(await page({ after: 'sums-2' })).toEqual([])
     expect(store.snapshots.stats).toMatchObject({ damaged: 0, refused: 0, retired: 0 })
     expect(store.snapshots.stats.used).toBeGreaterThan(20)
     expect(await sums.load('1', { version: kept[1]?.version })).toMatchObject({

@@ -34,6 +34,7 @@ import {
   worthKeeping,
 } from './entry.ts'
 import { HeldStates } from './held-states.ts'
+import { type KeptQuery, streamsKept } from './kept-streams.ts'
 import { policyOf, type SnapshotOptions, type SnapshotPolicy } from './options.ts'
 import { type Check, checkEntry, comesBack, decoded, encoded, type Refold, Trust } from './trust.ts'
 
@@ -268,6 +269,16 @@ export class Snapshots implements SnapshotSource {
     const keys = keysOf(stream, slotCount(this.#policy.keep))
     const rows = await this.#port.records.get(SNAPSHOT, keys, options)
     return rows.map(readEntry).flatMap((entry) => (entry === undefined ? [] : [infoOf(entry)]))
+  }
+
+  /**
+   * The kept states of all streams, by stream, in pages: of each stream all that are kept.
+   */
+  async page(query: KeptQuery = {}, options?: CallOptions): Promise<readonly SnapshotInfo[]> {
+    const streams = await streamsKept(this.#port.records, query, options)
+    const kept: SnapshotInfo[] = []
+    for (const stream of streams) kept.push(...(await this.list(stream, options)))
+    return kept
   }
 
   /**

@@ -34,13 +34,19 @@ export async function openAdapter(
       const { openPostgresStore } = await import('../stores/postgres/index.ts')
       return openPostgresStore({ ...settings, ...sources, ...withSchema(url, settings.schema) })
     }
+    case 'http':
+    case 'https': {
+      const { openHttpStore } = await import('../stores/http/index.ts')
+      const { token, fetch, readOnly, timeoutMs } = settings
+      return openHttpStore({ url, token, fetch, readOnly, timeoutMs, ...sources })
+    }
     default:
       throw new StoreUrlError(url, 'has no scheme that a store serves')
   }
 }
 
 /** `?schema=NAME` in a url says the same as the option, for those who have nothing but a url. */
-function withSchema(
+export function withSchema(
   url: string,
   schema: string | undefined,
 ): { readonly url: string; readonly schema: string | undefined } {

@@ -21,6 +21,11 @@ export interface ForkOptions extends BoundedCall {
    * or before it. The newest safe position when left out.
    */
   readonly at?: number | Date | undefined
+  /**
+   * SQLite: the whole file as it stands, with read models, checkpoints and all, through SQLite's
+   * backup API. Not together with `at`.
+   */
+  readonly whole?: boolean | undefined
   /** Milliseconds for all of it; an hour when left out. */
   readonly timeoutMs?: number | undefined
   /** Called between parts of the copy. */
@@ -48,14 +53,17 @@ const FORK_TIMEOUT_MS: number = 60 * 60 * 1000
 
 /** `store.fork`. */
 export async function forkStore(port: EventStore, options: ForkOptions): Promise<ForkResult> {
-  const { into, at, onProgress, signal, timeoutMs = FORK_TIMEOUT_MS } = options
+  const { into, at, whole, onProgress, signal, timeoutMs = FORK_TIMEOUT_MS } = options
   if (typeof into !== 'string' || into === '') {
     throw new InvalidArgumentError('into', 'must name the new file or schema')
+  }
+  if (whole === true && at !== undefined) {
+    throw new InvalidArgumentError('at', 'cannot be joined with "whole"')
   }
   const call = { signal, timeoutMs }
   const upTo = await positionAt(port, at, call)
   const report = onProgress && ((position: number) => onProgress({ position, upTo }))
-  const outcome = await port.fork({ into, upTo, onProgress: report }, call)
+  const outcome = await port.fork({ into, upTo, whole, onProgress: report }, call)
   return { into, position: upTo, ...outcome }
 }
 

@@ -1,5 +1,17 @@
 export type { AppendManyEntry, AppendManyOptions, AppendManyProgress } from './append-many.ts'
 export type { ForkOptions, ForkProgress, ForkResult } from './fork.ts'
+export {
+  type ConsumerKind,
+  type ConsumerLag,
+  checkHealth,
+  consumerLag,
+  type HealthCheck,
+  type HealthCheckName,
+  type HealthOptions,
+  type HealthReport,
+  type HealthStatus,
+  type HealthThresholds,
+} from './health/index.ts'
 export type { LifecycleOptions } from './lifecycle.ts'
 export { openStore, type TypedStoreOptions, type UntypedStoreOptions } from './open.ts'
 export type { OpenStoreSettings, ReplicaSettings } from './open-options.ts'
@@ -11,6 +23,16 @@ export type {
   StreamsOptions,
   TimeBasis,
 } from './read-options.ts'
+export {
+  type MigrationOutcome,
+  type MigrationStatus,
+  type MigrationStatusOptions,
+  migrateStore,
+  migrationStatus,
+  rollbackStore,
+  type SchemaMigration,
+  type SchemaMigrationOptions,
+} from './schema-migrations.ts'
 export { EventSequence } from './sequence.ts'
 export type { Session, SessionOptions } from './session.ts'
 export { Store, type WithinOption } from './store.ts'

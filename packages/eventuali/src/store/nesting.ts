@@ -88,12 +88,17 @@ export function guardNesting(store: EventStore): EventStore {
     },
     watch: (listener) => store.watch(listener),
     settings: () => store.settings(),
+    storage: store.storage?.bind(store),
     pool: store.pool?.bind(store),
     tune: tuneOf(store, check),
     faults: (options) => store.faults(options),
     fork: async (request, options) => {
       check('fork')
       return store.fork(request, options)
+    },
+    view: async (work, options) => {
+      check('view')
+      return store.view(work, options)
     },
     close: async () => {
       check('close')

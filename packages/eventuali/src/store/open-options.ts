@@ -34,6 +34,15 @@ export interface OpenStoreSettings {
    * 1.5 times as fast then, where the file fits into it; a disk that fails ends the process.
    */
   readonly mmapBytes?: number | undefined
+  /**
+   * HTTP: an API key or a JWT for the server, sent as a bearer token. A function is asked before
+   * each request, and once more when the server refuses what it gave.
+   */
+  readonly token?: string | (() => string | Promise<string>) | undefined
+  /** HTTP: what to send requests with, in the place of the global `fetch`. */
+  readonly fetch?: typeof globalThis.fetch | undefined
+  /** Opens a store whose restore is not finished, so that `restoreBackup` can go on with it. */
+  readonly restoring?: boolean | undefined
   /** Postgres: a `pg` Pool to use instead of making one; it stays yours to end. */
   readonly pool?: unknown
   /** Postgres: the schema with the tables, as `?schema=` in the url; `eventuali` when left out. */

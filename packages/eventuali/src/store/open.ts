@@ -47,9 +47,10 @@ export interface UntypedStoreOptions extends OpenStoreSettings {
 }
 
 /**
- * Opens a store: `sqlite:FILE`, `sqlite::memory:`, `memory:` or `postgres://…`. A SQLite file and
- * the tables of a Postgres schema are made when they are not there. In the place of a url it takes
- * an adapter of your own, or a wrapped one: whatever keeps the laws of `eventuali/ports`.
+ * Opens a store: `sqlite:FILE`, `sqlite::memory:`, `memory:`, `postgres://…`, or `http://…` for the
+ * one behind a server. A SQLite file and the tables of a Postgres schema are made when they are
+ * not there. In the place of a url it takes an adapter of your own, or a wrapped one: whatever
+ * keeps the laws of `eventuali/ports`.
  *
  * Throws StoreUrlError, DriverMissingError, ConnectionError, SchemaTooNewError, DefinitionError,
  * SchemaIncompatibleError.

@@ -16,7 +16,9 @@ import type {
   RecodeStep,
   RecordAccess,
   RecordReads,
+  RestoreRequest,
   StoreTransaction,
+  StoreView,
   StreamAccess,
   StreamQuery,
 } from '../ports/index.ts'
@@ -64,6 +66,12 @@ export interface StoreHooks {
     request: ForkRequest,
     options: CallOptions | undefined,
   ): Promise<ForkOutcome>
+  view?(next: EventStore, view: StoreView): StoreView
+  restore?(
+    next: StoreTransaction,
+    request: RestoreRequest,
+    options: CallOptions | undefined,
+  ): Promise<void>
   readonly records?: PortHooks<RecordAccess, RecordReads>
   readonly models?: PortHooks<ModelAccess, ModelReads>
   readonly inline?: PortHooks<InlineAccess>
@@ -129,6 +137,8 @@ export function wrapTransaction(tx: StoreTransaction, hooks: StoreHooks): StoreT
       around('savepoint', () => hooks.savepoint?.(tx, work) ?? tx.savepoint(work)),
     recode: (request, options) =>
       hooks.recode?.(tx, request, options) ?? tx.recode(request, options),
+    restore: (request, options) =>
+      hooks.restore?.(tx, request, options) ?? tx.restore(request, options),
   }
 }
 
@@ -174,11 +184,13 @@ export function wrapStore(store: EventStore, hooks: StoreHooks): EventStore {
     streams: (query, options) => store.streams(query, options),
     watch: (listener) => hooks.watch?.(store, listener) ?? store.watch(listener),
     settings: () => store.settings(),
+    storage: store.storage?.bind(store),
     pool: store.pool?.bind(store),
     tune: store.tune?.bind(store),
     faults: (options) => store.faults(options),
     fork: (request, options) =>
       hooks.fork?.(store, request, options) ?? store.fork(request, options),
+    view: (work, options) => store.view((view) => work(hooks.view?.(store, view) ?? view), options),
     close: () => store.close(),
   }
 }

@@ -5,7 +5,14 @@ export const manifest: StoreManifest = {
   port: 'event-store',
   name: 'memory',
   schemes: ['memory'],
-  capabilities: { durable: false, within: false, sql: false, shared: false, fork: false },
+  capabilities: {
+    durable: false,
+    within: false,
+    sql: false,
+    shared: false,
+    fork: false,
+    backup: true,
+  },
   denied: {
     durable: 'It lives in the memory of its process and ends with it.',
     within: 'There is no database client whose transaction could be joined.',

@@ -1,3 +1,4 @@
+import { compareText } from '../../kernel/index.ts'
 import type { Json } from '../../model/index.ts'
 import type { InlineProjection } from '../../ports/index.ts'
 import { Layer } from './layer.ts'
@@ -40,6 +41,11 @@ export class ReadSide {
 
   records(kind: string): Layer<MemoryRecord> {
     return layerOf(this.#records, kind, () => this.#under?.records(kind))
+  }
+
+  /** All kinds of records that were ever written here, by code point. */
+  recordKinds(): readonly string[] {
+    return [...this.#records.keys()].sort(compareText)
   }
 
   documents(table: string): Layer<MemoryDocument> {

@@ -30,6 +30,14 @@ function getRecords(
   })
 }
 
+/** All of them as they are now, by kind and key. */
+export function allRecords(side: ReadSide): StoredRecord[] {
+  return side.recordKinds().flatMap((kind) => {
+    const records = side.records(kind)
+    return records.keys().map((key) => toRecord(records.get(key) as MemoryRecord))
+  })
+}
+
 function matching(records: Layer<MemoryRecord>, query: RecordQuery): MemoryRecord[] {
   const { prefix = '', after, state, dueUpTo, limit } = query
   const keys = records.keys()

@@ -30,6 +30,7 @@ import type {
   StorageFault,
   StoreCapabilities,
   StoreTransaction,
+  StoreView,
   StreamQuery,
   StreamsQuery,
 } from '../../ports/index.ts'
@@ -39,9 +40,10 @@ import { manifest } from './manifest.ts'
 import { modelReads } from './models.ts'
 import { logPages, selectNames, streamPages } from './read.ts'
 import { ReadSide } from './read-side.ts'
-import { recordReads } from './records.ts'
+import { allRecords, recordReads } from './records.ts'
 import { MemoryTransaction, runBounded } from './transaction.ts'
 import { WriterTurn } from './turn.ts'
+import { viewOf } from './view.ts'
 
 const namesPageSize = 500
 const transactionTimeoutMsDefault = 30_000
@@ -225,6 +227,14 @@ class MemoryStore implements EventStore {
 
   async fork(): Promise<never> {
     throw new CapabilityError('memory', 'fork', manifest.denied.fork ?? '')
+  }
+
+  async view<T>(work: (view: StoreView) => Promise<T>, options: CallOptions = {}): Promise<T> {
+    this.#assertUsable(options)
+    const timeoutMs = options.timeoutMs ?? transactionTimeoutMsDefault
+    const bounds = { clock: this.#clock, timeoutMs, signal: options.signal }
+    const view = viewOf(this.#log, allRecords(this.#side))
+    return this.#track(() => runBounded(() => work(view), bounds))
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,7 @@ import type {
   RecodeRequest,
   RecodeStep,
   RecordAccess,
+  RestoreRequest,
   StoreTransaction,
   StreamQuery,
 } from '../../ports/index.ts'
@@ -27,6 +28,7 @@ import { inlineAccess, modelAccess } from './models.ts'
 import { logPages, streamPages } from './read.ts'
 import { ReadSide } from './read-side.ts'
 import { recordAccess } from './records.ts'
+import { restorePart } from './view.ts'
 
 /** Works on a draft of the state that its owner puts in place at the commit. */
 export class MemoryTransaction implements StoreTransaction {
@@ -113,6 +115,10 @@ export class MemoryTransaction implements StoreTransaction {
     const { seen, bytesBefore, bytesAfter } = recoding
     const position = full || rows.length > part.length ? recoding.position : upTo
     return { position, seen, changed: changed.size, bytesBefore, bytesAfter }
+  }
+
+  async restore(request: RestoreRequest, options: CallOptions = {}): Promise<void> {
+    restorePart(this.#open(options), request)
   }
 
   async *readStream(

@@ -1,3 +1,5 @@
+export type { PostgresLimits } from './limits.ts'
 export { manifest } from './manifest.ts'
+export { openPostgresMigrator } from './migrator.ts'
 export type { PoolSize } from './pool-sizes.ts'
-export { openPostgresStore, type PostgresLimits, type PostgresStoreOptions } from './store.ts'
+export { openPostgresStore, type PostgresStoreOptions } from './store.ts'

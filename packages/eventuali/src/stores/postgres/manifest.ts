@@ -5,7 +5,7 @@ export const manifest: StoreManifest = {
   port: 'event-store',
   name: 'postgres',
   schemes: ['postgres', 'postgresql'],
-  capabilities: { durable: true, within: true, sql: true, shared: true, fork: true },
+  capabilities: { durable: true, within: true, sql: true, shared: true, fork: true, backup: true },
   denied: {},
   peers: { pg: '^8.16.0' },
 }

@@ -8,12 +8,13 @@ import { readSideV2 } from './schema-v2.ts'
 import { safeNumbersV4 } from './schema-v4.ts'
 
 /** One step of the schema. Frozen once released; the next change is the next number. */
-interface Migration {
+export interface Migration {
   readonly version: number
   sql(schema: string): string
 }
 
-const migrations: readonly Migration[] = [
+/** All of them, in their order. */
+export const migrations: readonly Migration[] = [
   { version: 1, sql: (schema) => tablesV1(schema) + appendFunctionV1(schema) },
   { version: 2, sql: readSideV2 },
   { version: 3, sql: codecsStep },
@@ -26,6 +27,8 @@ export const schemaVersion: number = migrations.length
 /** What the store's own table says about it. */
 export interface SchemaState {
   readonly incarnation: string
+  /** Whether a log is being put back, and is not whole yet. */
+  readonly isRestoring: boolean
 }
 
 /** Brings the schema up to date, or finds that it is; several openers at once are safe. */
@@ -47,13 +50,16 @@ export async function migrate(
       if (found === schemaVersion) break
       await step(session, run, schema, ids, deadline)
     }
-    const rows = await run(`SELECT value FROM ${schema}.meta WHERE key = 'incarnation'`)
-    const incarnation = rows[0]?.[0]
+    const meta = await run(
+      `SELECT key, value FROM ${schema}.meta WHERE key IN ('incarnation', 'restoring')`,
+    )
+    const incarnation = meta.find(([key]) => key === 'incarnation')?.[1]
+    const isRestoring = meta.some(([key]) => key === 'restoring')
     if (typeof incarnation !== 'string') {
       throw new StorageError('opening', { cause: new Error('the store has no incarnation') })
     }
     broken = false
-    return { incarnation }
+    return { incarnation, isRestoring }
   } finally {
     // A failed step may have left a transaction open; the connection goes with it.
     session.release(broken)
@@ -63,7 +69,8 @@ export async function migrate(
 /** Runs one statement of a transaction. */
 export type RunText = (text: string, values?: readonly unknown[]) => Promise<readonly Row[]>
 
-async function readVersion(run: RunText, schema: string): Promise<number> {
+/** The last step that was made; 0 for a schema without tables of ours. */
+export async function readVersion(run: RunText, schema: string): Promise<number> {
   // Asked of the catalog's rows: name lookups like to_regclass may answer from a cache that does
   // not know yet what another opener has just committed.
   const there = await run(
@@ -77,16 +84,14 @@ async function readVersion(run: RunText, schema: string): Promise<number> {
 }
 
 /** One migration in one transaction, so that what is interrupted goes on where it was. */
-async function step(
+export async function step(
   session: Session,
   run: RunText,
   schema: string,
   ids: IdSource,
   deadline: Deadline,
 ): Promise<void> {
-  await run('BEGIN')
-  await boundLocks(run, deadline)
-  await run(`SELECT pg_advisory_xact_lock(hashtextextended('eventuali migrations', 0))`)
+  await beginStep(run, deadline)
   const found = await readVersion(run, schema)
   if (found === 0) {
     const there = await run(`SELECT 1 FROM pg_namespace WHERE nspname = $1`, [schema])
@@ -95,6 +100,13 @@ async function step(
   }
   await apply(session, run, schema, migrations[found])
   await run('COMMIT')
+}
+
+/** Begins a transaction in which nobody else makes or takes back a step. */
+export async function beginStep(run: RunText, deadline: Deadline): Promise<void> {
+  await run('BEGIN')
+  await boundLocks(run, deadline)
+  await run(`SELECT pg_advisory_xact_lock(hashtextextended('eventuali migrations', 0))`)
 }
 
 async function boundLocks(run: RunText, deadline: Deadline): Promise<void> {
@@ -118,10 +130,15 @@ async function apply(
   if (next === undefined) return
   // Several statements in one text go by the simple protocol, which takes no parameters.
   await session.client.query(next.sql(schema))
+  await noteVersion(run, schema, next.version)
+}
+
+/** Writes which step was the last. */
+export async function noteVersion(run: RunText, schema: string, version: number): Promise<void> {
   await run(
     `INSERT INTO ${schema}.meta (key, value) VALUES ('schema_version', $1)
      ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
-    [String(next.version)],
+    [String(version)],
   )
 }
 

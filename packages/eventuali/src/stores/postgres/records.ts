@@ -15,7 +15,8 @@ import { fromPlain, toPlain } from './plain-text.ts'
 
 const columns = 'key, revision, state, due, value'
 
-function toRecord(kind: string, row: Row): StoredRecord {
+/** A row of the records, its columns in their order. */
+export function toRecord(kind: string, row: Row): StoredRecord {
   const [key, revision, state, due, value] = row
   return {
     kind,

@@ -88,6 +88,11 @@ export class SafePosition {
     this.#listedUpTo = this.#safe
   }
 
+  /** A log was put back up to there by a transaction that is committed. */
+  reached(position: number): void {
+    this.#safe = Math.max(this.#safe, position)
+  }
+
   /** A look that begins after the call; callers that come meanwhile share the next one. */
   read(deadline: Deadline): Promise<LogPositions> {
     if (this.#running === undefined) return this.#begin(deadline)

@@ -69,3 +69,8 @@ JOIN {schema}.types t ON t.id = e.type;
 export function tablesV1(schema: string): string {
   return TABLES_V1.replaceAll('{schema}', schema)
 }
+
+/** The statement for the view for people alone. */
+export function logViewV1(schema: string): string {
+  return TABLES_V1.slice(TABLES_V1.indexOf('CREATE VIEW')).replaceAll('{schema}', schema)
+}

@@ -8,12 +8,14 @@ import {
 import {
   type BodyEncoder,
   bodyEncoder,
+  CapabilityError,
   type CodecOptions,
   InvalidArgumentError,
   NotAReplicaError,
   OperationTimeoutError,
   ReadOnlyStoreError,
   type RecordedEvent,
+  RestoreUnfinishedError,
   StoreClosedError,
   type StreamInfo,
 } from '../../model/index.ts'
@@ -34,13 +36,14 @@ import type {
   ReadOptions,
   RecordReads,
   StorageFault,
+  StorageState,
   StoreTransaction,
+  StoreView,
   StreamQuery,
   StreamsQuery,
   TuneRequest,
   TuningAdvice,
 } from '../../ports/index.ts'
-import type { GroupLimits } from '../sql/index.ts'
 import { Access } from './access.ts'
 import { Appender } from './append.ts'
 import { bounded, Connections, statement } from './connections.ts'
@@ -49,6 +52,7 @@ import { LostConnection, storageFailure } from './failures.ts'
 import { findFaults } from './faults.ts'
 import { forkSchema } from './fork.ts'
 import { PostgresInline } from './inline.ts'
+import { limitsDefault, type PostgresLimits } from './limits.ts'
 import { LockKeys } from './lock-keys.ts'
 import { manifest } from './manifest.ts'
 import { migrate } from './migrations.ts'
@@ -58,34 +62,14 @@ import { type PoolSize, poolSizes } from './pool-sizes.ts'
 import { Reads } from './reads.ts'
 import { PostgresRecordReads } from './records.ts'
 import { SafePosition } from './safe-position.ts'
+import { assertSchemaName } from './schema-name.ts'
 import { serverSettings, wantedSync } from './settings.ts'
 import { Settling } from './settle.ts'
+import { storageOf } from './storage.ts'
 import { joinTransaction, runTransaction, type TransactionContext } from './transaction.ts'
 import { tuneSchema } from './tune.ts'
 import { TypeNames } from './type-names.ts'
-
-/** Bounds and sizes, all of them optional. */
-export interface PostgresLimits {
-  /** Calls without a `timeoutMs` of their own end within this. */
-  readonly timeoutMs: number
-  /** An append that gets no answer for this long counts as lost, and is looked up. */
-  readonly statementTimeoutMs: number
-  readonly connectTimeoutMs: number
-  /** Appends that may each wait for another transaction at the same time. */
-  readonly laneCountMax: number
-  /** Groups of appends under way at the same time. */
-  readonly groupCountMax: number
-  readonly group: Partial<GroupLimits>
-}
-
-const limitsDefault: PostgresLimits = {
-  timeoutMs: 30_000,
-  statementTimeoutMs: 10_000,
-  connectTimeoutMs: 5_000,
-  laneCountMax: 4,
-  groupCountMax: 1,
-  group: {},
-}
+import { viewSchema } from './view.ts'
 
 /** How to open a PostgreSQL store. */
 export interface PostgresStoreOptions {
@@ -108,6 +92,8 @@ export interface PostgresStoreOptions {
    * a lost connection is said at once instead of waiting for the server. NotAReplicaError.
    */
   readonly standby?: boolean | undefined
+  /** Opens a store whose restore is not finished, to go on with it. RestoreUnfinishedError. */
+  readonly restoring?: boolean | undefined
   /** How the data of events is stored; JSON text when left out. */
   readonly codec?: CodecOptions | undefined
   readonly clock: Clock
@@ -116,8 +102,8 @@ export interface PostgresStoreOptions {
   readonly limits?: Partial<PostgresLimits> | undefined
 }
 
-const SCHEMA_NAME = /^[a-z_][a-z0-9_]{0,47}$/
 const REPLICA = 'the server is a replica'
+const wholeReason = 'use what the server has for it: pg_dump or pg_basebackup'
 
 /** Opens (and creates or migrates) the store of a schema. */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<EventStore> {
@@ -199,7 +185,9 @@ class PostgresEventStore implements EventStore {
     const [row] = await connections.read(look, [], deadline)
     const replica = row?.[1] === 'true'
     if (options.standby === true && !replica) throw new NotAReplicaError('the server is a primary')
-    const { incarnation } = await migrate(connections, schema, options.ids, deadline)
+    const found = await migrate(connections, schema, options.ids, deadline)
+    const { incarnation } = found
+    if (found.isRestoring && options.restoring !== true) throw new RestoreUnfinishedError()
     if (options.standby === true) connections.prove(sameReplica(schema, incarnation))
     const sync = wantedSync(options.profile ?? 'durable', String(row?.[0]), connections.pooled)
     const state = { incarnation, replica, sync }
@@ -263,14 +251,11 @@ class PostgresEventStore implements EventStore {
     })
     const appender = this.#appender
     const shared = { connections, appender, settling, types, clock, schema, timeoutMs, onStored }
-    this.#transactions = shared
+    this.#transactions = { ...shared, onRestored: (position) => this.#safe.reached(position) }
     const access = new Access({
       run: (sql, values, deadline) =>
         this.#during(() => connections.read(sql, values, deadline), { signal: deadline.signal }),
-      clock,
-      schema,
-      timeoutMs,
-      leftMs: () => Number.POSITIVE_INFINITY,
+      ...{ clock, schema, timeoutMs, leftMs: () => Number.POSITIVE_INFINITY },
     })
     this.records = new PostgresRecordReads(access)
     this.models = new PostgresModelReads(access)
@@ -377,6 +362,12 @@ class PostgresEventStore implements EventStore {
     )
   }
 
+  storage(options: CallOptions = {}): Promise<StorageState> {
+    const { timeoutMs = this.#limits.timeoutMs, signal } = options
+    const deadline = deadlineIn(this.#options.clock, timeoutMs, signal)
+    return this.#during(() => storageOf(this.#connections, this.#schema, deadline), options)
+  }
+
   pool(): PoolStatistics {
     return this.#connections.statistics()
   }
@@ -397,20 +388,31 @@ class PostgresEventStore implements EventStore {
 
   fork(request: ForkRequest, options: CallOptions = {}): Promise<ForkOutcome> {
     return this.#during(async () => {
+      if (request.whole === true) throw new CapabilityError('postgres', 'whole fork', wholeReason)
       assertSchemaName('into', request.into)
       this.#assertPrimary()
       const { clock, ids } = this.#options
       const { timeoutMs = this.#limits.timeoutMs, signal } = options
       const deadline = deadlineIn(clock, timeoutMs, signal)
       const parts = { connections: this.#connections, schema: this.#schema }
-      const assertOpen = () => {
-        if (this.#closing !== undefined) throw new StoreClosedError()
-      }
+      const assertOpen = this.#assertOpen
       return forkSchema(
         { ...parts, incarnation: ids.next(), clock, deadline, timeoutMs, assertOpen },
         request,
       )
     }, options)
+  }
+
+  view<T>(work: (view: StoreView) => Promise<T>, options: CallOptions = {}): Promise<T> {
+    // Not through `#during`: what `work` throws is its own.
+    return this.#entered(async () => {
+      const { timeoutMs = this.#limits.timeoutMs, signal } = options
+      const { safe } = await this.positions({ timeoutMs, signal })
+      const deadline = deadlineIn(this.#options.clock, timeoutMs, signal)
+      const parts = { connections: this.#connections, types: this.#types, schema: this.#schema }
+      const assertOpen = this.#assertOpen
+      return viewSchema({ ...parts, safe, deadline, timeoutMs, assertOpen }, work)
+    })
   }
 
   close(): Promise<void> {
@@ -439,6 +441,10 @@ class PostgresEventStore implements EventStore {
     } finally {
       this.#leave()
     }
+  }
+
+  readonly #assertOpen = (): void => {
+    if (this.#closing !== undefined) throw new StoreClosedError()
   }
 
   #assertPrimary(): void {
@@ -479,12 +485,6 @@ class PostgresEventStore implements EventStore {
     if (signal?.aborted === true && error === signal.reason) return error
     return storageFailure(what, this.#limits.timeoutMs, error)
   }
-}
-
-function assertSchemaName(argument: string, name: unknown): void {
-  if (typeof name === 'string' && SCHEMA_NAME.test(name)) return
-  const what = 'is not the name of a schema: a plain lower-case one of up to 48 characters'
-  throw new InvalidArgumentError(argument, what)
 }
 
 /** The condition under which a server is still the replica that it was, of the same log. */

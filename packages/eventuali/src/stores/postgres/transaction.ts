@@ -14,6 +14,7 @@ import type {
   RecodeRequest,
   RecodeStep,
   RecordAccess,
+  RestoreRequest,
   StoreTransaction,
 } from '../../ports/index.ts'
 import { Access } from './access.ts'
@@ -26,6 +27,7 @@ import { PostgresModels } from './models.ts'
 import { Reads } from './reads.ts'
 import { recodePart } from './recode.ts'
 import { PostgresRecords } from './records.ts'
+import { restorePart } from './restore.ts'
 import type { Run, Settling } from './settle.ts'
 import type { TypeNames } from './type-names.ts'
 
@@ -50,6 +52,8 @@ export interface TransactionContext {
   readonly timeoutMs: number
   /** A transaction that appended was committed. */
   readonly onStored: () => void
+  /** One that put a log back, up to this position. */
+  readonly onRestored: (position: number) => void
 }
 
 /** A transaction on a client: the store's own, or one that a caller owns. */
@@ -66,6 +70,8 @@ class ClientTransaction implements StoreTransaction {
   #ended = false
   /** Undefined as long as nothing was stored. */
   lastAppend: AppendRequest | undefined
+  /** Up to where a log was put back; 0 when none was. */
+  restoredUpTo = 0
 
   constructor(context: TransactionContext, client: DriverClient, deadline: Deadline) {
     this.sql = client
@@ -143,6 +149,12 @@ class ClientTransaction implements StoreTransaction {
     return recodePart(this.#run, types, schema, request, this.#deadline)
   }
 
+  async restore(request: RestoreRequest, options: CallOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted()
+    const { types, schema } = this.#context
+    this.restoredUpTo = await restorePart(this.#run, types, schema, request, this.#deadline)
+  }
+
   async savepoint<T>(work: () => Promise<T>): Promise<T> {
     const { lastAppend } = this
     await this.#run(SAVEPOINT, [])
@@ -194,7 +206,8 @@ export async function runTransaction<T>(
     const result = await inTime(context, session, work(tx), deadline, timeoutMs)
     await commit(context, session, tx)
     broken = false
-    if (tx.lastAppend !== undefined) context.onStored()
+    if (tx.restoredUpTo > 0) context.onRestored(tx.restoredUpTo)
+    if (tx.lastAppend !== undefined || tx.restoredUpTo > 0) context.onStored()
     return result
   } catch (error) {
     const cut = error instanceof TransactionTimeoutError || error instanceof LostConnection

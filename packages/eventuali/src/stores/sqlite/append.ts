@@ -16,13 +16,14 @@ import type {
   AppendOutcome,
   AppendRequest,
 } from '../../ports/index.ts'
-import { type Sized, tagHash } from '../sql/index.ts'
+import type { Sized } from '../sql/index.ts'
 import { EventRows, type NumberedEvent } from './event-rows.ts'
 import type { Head, HeadCache } from './heads.ts'
 import { Names } from './names.ts'
 import { conditionEvents, rowByGivenId } from './reads.ts'
 import { stateOf, stateValue, storedRow } from './rows.ts'
 import type { Session } from './session.ts'
+import { removeBelow } from './stream-rows.ts'
 
 const CONDITION_EVENT_COUNT_MAX = 100
 /** The last position, and the last version: the one after it is still exact. */
@@ -336,15 +337,7 @@ export class AppendUnit {
   }
 
   #removeBelow(head: Head, before: number): void {
-    const { sql } = this.#session
-    if (head.id !== 0) {
-      for (const [position, tags] of sql.taggedBelow.all(head.id, before)) {
-        for (const tag of JSON.parse(tags as string) as string[]) {
-          sql.deleteTag.run(tagHash(tag), position as number)
-        }
-      }
-      sql.deleteBelow.run(head.id, before)
-    }
+    if (head.id !== 0) removeBelow(this.#session, head.id, before)
     head.firstVersion = Math.max(head.firstVersion, before)
   }
 }

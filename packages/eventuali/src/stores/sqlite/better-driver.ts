@@ -15,6 +15,12 @@ interface BetterDatabase {
   prepare(sql: string): BetterStatement
   pragma(sql: string): unknown
   close(): unknown
+  backup(
+    file: string,
+    options: {
+      readonly progress: (pages: { totalPages: number; remainingPages: number }) => number
+    },
+  ): Promise<unknown>
 }
 
 type BetterDatabaseClass = new (
@@ -22,6 +28,7 @@ type BetterDatabaseClass = new (
   options: { readonly readonly: boolean },
 ) => BetterDatabase
 
+const PART_PAGES = 1000
 const INSTALL = 'npm install better-sqlite3@13'
 
 function wrap(raw: BetterDatabase): SqlConnection {
@@ -47,6 +54,13 @@ function driverOf(Database: BetterDatabaseClass): SqlDriver {
   return {
     name: 'better-sqlite3',
     open: (file, readOnly) => wrap(new Database(file, { readonly: readOnly })),
+    copy: async (source, file, onPart) => {
+      const progress = (pages: { totalPages: number; remainingPages: number }): number => {
+        onPart(pages.totalPages === 0 ? 0 : 1 - pages.remainingPages / pages.totalPages)
+        return PART_PAGES
+      }
+      await (source.raw as BetterDatabase).backup(file, { progress })
+    },
   }
 }
 

@@ -163,10 +163,15 @@ export function syncFolder(file: string): void {
 /** Whether the file's disk has no space left. */
 export function diskIsFull(file: string | undefined): boolean {
   if (file === undefined) return false
+  return (freeBytes(file) ?? FREE_BYTES_MIN) < FREE_BYTES_MIN
+}
+
+/** Bytes that the disk of a file has left; undefined where that cannot be asked. */
+export function freeBytes(file: string): number | undefined {
   try {
     const { bavail, bsize } = statfsSync(dirname(file))
-    return bavail * bsize < FREE_BYTES_MIN
+    return bavail * bsize
   } catch {
-    return false
+    return undefined
   }
 }

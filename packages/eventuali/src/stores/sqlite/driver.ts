@@ -34,6 +34,11 @@ export type DriverName = 'node:sqlite' | 'better-sqlite3'
 export interface SqlDriver {
   readonly name: DriverName
   open(file: string, readOnly: boolean): SqlConnection
+  /**
+   * Copies a database through SQLite's backup API, part by part, into a file that is not there.
+   * `onPart` gets the share that is done; what it throws ends the copy.
+   */
+  copy(source: SqlConnection, file: string, onPart: (share: number) => void): Promise<void>
 }
 
 /** A connection that the caller opened, and the driver that opens more of the same build. */

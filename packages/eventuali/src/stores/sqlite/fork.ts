@@ -1,6 +1,6 @@
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type Clock, type Deadline, sleep } from '../../kernel/index.ts'
+import { type Clock, type Deadline, publishFile, sleep } from '../../kernel/index.ts'
 import {
   ForkTargetExistsError,
   InvalidArgumentError,
@@ -8,7 +8,7 @@ import {
   systemEventTypes,
 } from '../../model/index.ts'
 import type { ForkOutcome, ForkRequest } from '../../ports/index.ts'
-import type { SqlConnection, SqlInput, SqlRow } from './driver.ts'
+import type { SqlConnection, SqlDriver, SqlInput, SqlRow } from './driver.ts'
 import { migrateOneStep } from './migrations.ts'
 
 /** Rows and bytes that are copied before the event loop has its turn. */
@@ -89,6 +89,10 @@ export interface ForkParts {
   readonly timeoutMs: number
   /** Opens a connection of the same build as the store's. */
   readonly open: (file: string) => SqlConnection
+  /** Opens one that only reads what is copied. */
+  readonly openSource: () => SqlConnection
+  /** Copies a file page by page; see the driver. */
+  readonly copy: SqlDriver['copy']
   /** Runs what may meet a lock. */
   readonly free: <T>(work: () => T) => Promise<T>
   /** Throws when the store is being closed. */
@@ -116,14 +120,15 @@ export async function forkFile(parts: ForkParts, request: ForkRequest): Promise<
     } finally {
       connection.close()
     }
-    publish(unfinished, file)
+    if (!publishFile(unfinished, file)) throw new ForkTargetExistsError(file)
   } finally {
     rmSync(unfinished, { force: true })
   }
   return outcome
 }
 
-function targetFile(into: string): string {
+/** The path of a fork, where nothing is yet. Throws InvalidArgumentError, ForkTargetExistsError. */
+export function targetFile(into: string): string {
   const file = into.startsWith('sqlite:') ? into.slice('sqlite:'.length) : into
   if (file === '' || file === ':memory:') {
     throw new InvalidArgumentError('into', 'is not the path of a file')
@@ -135,29 +140,6 @@ function targetFile(into: string): string {
     if (existsSync(found)) throw new ForkTargetExistsError(found)
   }
   return file
-}
-
-/** Under its own name, on disk, and never over another file. */
-function publish(unfinished: string, file: string): void {
-  sync(unfinished)
-  try {
-    linkSync(unfinished, file)
-  } catch (error) {
-    const { code } = error as { code?: unknown }
-    if (code === 'EEXIST' || existsSync(file)) throw new ForkTargetExistsError(file)
-    // A file system without links.
-    renameSync(unfinished, file)
-  }
-  sync(dirname(file))
-}
-
-function sync(path: string): void {
-  const handle = openSync(path, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
 }
 
 class Copy {

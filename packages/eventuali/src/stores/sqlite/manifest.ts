@@ -5,7 +5,7 @@ export const manifest: StoreManifest = {
   port: 'event-store',
   name: 'sqlite',
   schemes: ['sqlite'],
-  capabilities: { durable: true, within: true, sql: true, shared: true, fork: true },
+  capabilities: { durable: true, within: true, sql: true, shared: true, fork: true, backup: true },
   denied: {},
   peers: { 'better-sqlite3': '^13.0.0' },
 }

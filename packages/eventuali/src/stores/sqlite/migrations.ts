@@ -14,7 +14,7 @@ import type { SqlConnection } from './driver.ts'
  * those that the append under way runs (never a row outside of a transaction). Step 3 lets the view
  * tell of codecs.
  */
-const steps: readonly string[] = [
+export const steps: readonly string[] = [
   `
   CREATE TABLE eventuali_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE eventuali_head (
@@ -118,26 +118,54 @@ export function schemaVersionOf(connection: SqlConnection): number {
  */
 export function migrateOneStep(connection: SqlConnection, incarnation: string): boolean {
   if (schemaVersionOf(connection) === schemaVersion) return false
-  connection.exec('BEGIN IMMEDIATE')
-  try {
+  locked(connection, () => {
     const done = schemaVersionOf(connection)
     const step = steps[done]
-    if (step !== undefined) {
-      connection.exec(step)
-      const put = connection.prepare('INSERT OR REPLACE INTO eventuali_meta VALUES (?, ?)')
-      if (done === 0) put.run('incarnation', incarnation)
-      put.run('schema', String(done + 1))
-    }
+    if (step === undefined) return
+    connection.exec(step)
+    if (done === 0) putMeta(connection, 'incarnation', incarnation)
+    putMeta(connection, 'schema', String(done + 1))
+  })
+  return true
+}
+
+/** Takes the last step back, likewise. `assert` throws when that may not be. */
+export function rollbackOneStep(
+  connection: SqlConnection,
+  backOf: (version: number) => string | undefined,
+  assert: (version: number) => void,
+): void {
+  locked(connection, () => {
+    const done = schemaVersionOf(connection)
+    assert(done)
+    connection.exec(backOf(done) ?? '')
+    putMeta(connection, 'schema', String(done - 1))
+  })
+}
+
+function putMeta(connection: SqlConnection, key: string, value: string): void {
+  connection.prepare('INSERT OR REPLACE INTO eventuali_meta VALUES (?, ?)').run(key, value)
+}
+
+function locked(connection: SqlConnection, work: () => void): void {
+  connection.exec('BEGIN IMMEDIATE')
+  try {
+    work()
     connection.exec('COMMIT')
   } catch (error) {
     if (connection.inTransaction) connection.exec('ROLLBACK')
     throw error
   }
-  return true
 }
 
 /** The incarnation id written when the log was made. */
 export function incarnationOf(connection: SqlConnection): string {
   const sql = "SELECT value FROM eventuali_meta WHERE key = 'incarnation'"
   return String(connection.prepare(sql).get()?.[0])
+}
+
+/** Whether a log is being put back, and is not whole yet. */
+export function isRestoring(connection: SqlConnection): boolean {
+  const sql = "SELECT 1 FROM eventuali_meta WHERE key = 'restoring'"
+  return connection.prepare(sql).get() !== undefined
 }

@@ -32,10 +32,40 @@ function wrap(raw: NodeDatabase): SqlConnection {
   }
 }
 
-function driverOf(Database: NodeDatabaseClass): SqlDriver {
+type Backup = (
+  source: unknown,
+  file: string,
+  options: {
+    readonly rate: number
+    readonly progress: (pages: { totalPages: number; remainingPages: number }) => void
+  },
+) => Promise<unknown>
+
+const PART_PAGES = 1000
+
+function driverOf(Database: NodeDatabaseClass, backup: Backup | undefined): SqlDriver {
   return {
     name: 'node:sqlite',
     open: (file, readOnly) => wrap(new Database(file, { readOnly })),
+    copy: async (source, file, onPart) => {
+      if (backup === undefined) {
+        source.prepare('VACUUM INTO ?').run(file)
+        return
+      }
+      let failure: { readonly error: unknown } | undefined
+      const progress = (pages: { totalPages: number; remainingPages: number }): void => {
+        try {
+          if (failure === undefined) onPart(1 - pages.remainingPages / pages.totalPages)
+        } catch (error) {
+          failure = { error }
+          throw error
+        }
+      }
+      await backup(source.raw, file, { rate: PART_PAGES, progress }).catch((error: unknown) => {
+        throw failure === undefined ? error : failure.error
+      })
+      if (failure !== undefined) throw failure.error
+    },
   }
 }
 
@@ -44,11 +74,12 @@ export function loadNodeDriver(): SqlDriver | undefined {
   const module = builtinModule<{
     DatabaseSync: NodeDatabaseClass
     StatementSync: { prototype: object }
+    backup?: Backup
   }>('node:sqlite')
   if (module === undefined || !('setReturnArrays' in module.StatementSync.prototype)) {
     return undefined
   }
-  return driverOf(module.DatabaseSync)
+  return driverOf(module.DatabaseSync, module.backup)
 }
 
 /** Recognises a `DatabaseSync` by its shape. */
@@ -56,7 +87,7 @@ export function fromNodeConnection(connection: unknown): HandedIn | undefined {
   const raw = connection as NodeDatabase
   if (typeof raw.isTransaction !== 'boolean' || typeof raw.location !== 'function') return undefined
   return {
-    driver: loadNodeDriver() ?? driverOf(raw.constructor as NodeDatabaseClass),
+    driver: loadNodeDriver() ?? driverOf(raw.constructor as NodeDatabaseClass, undefined),
     connection: wrap(raw),
     file: raw.location() ?? undefined,
   }

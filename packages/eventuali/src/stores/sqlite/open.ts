@@ -12,6 +12,7 @@ import {
   type CodecOptions,
   InvalidArgumentError,
   ReadOnlyStoreError,
+  RestoreUnfinishedError,
 } from '../../model/index.ts'
 import type { EventStore } from '../../ports/index.ts'
 import type { GroupLimits } from '../sql/index.ts'
@@ -27,7 +28,13 @@ import {
   type Profile,
 } from './database.ts'
 import type { DriverName, SqlConnection } from './driver.ts'
-import { incarnationOf, migrateOneStep, schemaVersion, schemaVersionOf } from './migrations.ts'
+import {
+  incarnationOf,
+  isRestoring,
+  migrateOneStep,
+  schemaVersion,
+  schemaVersionOf,
+} from './migrations.ts'
 import { Names } from './names.ts'
 import { Session } from './session.ts'
 import { storageError } from './sqlite-errors.ts'
@@ -46,6 +53,8 @@ export interface SqliteStoreOptions {
   readonly profile?: Profile | undefined
   /** Opens an existing log for reading. */
   readonly readOnly?: boolean | undefined
+  /** Opens a log whose restore is not finished, to go on with it. */
+  readonly restoring?: boolean | undefined
   /** Milliseconds for a call that names no bound of its own; 30,000. */
   readonly timeoutMs?: number | undefined
   /** Bounds of the queue of appends and of its groups. */
@@ -66,7 +75,8 @@ interface Opened {
 
 /**
  * Opens the event log in a SQLite file, and makes it when it is not there. Throws
- * SqliteUnsafeError, SchemaTooNewError, DriverMissingError, StorageError and StorageBusyError.
+ * SqliteUnsafeError, SchemaTooNewError, RestoreUnfinishedError, DriverMissingError, StorageError
+ * and StorageBusyError.
  *
  * @example
  * ```ts
@@ -109,6 +119,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       : await openForWriting(database, profile, ids, open, (work) =>
           whenFree(patience, deadline, work),
         )
+    if (options.restoring !== true && isRestoring(reader)) throw new RestoreUnfinishedError()
     if (reader !== database.handedIn && mmapBytes > 0) mapForReading(reader, mmapBytes)
     const readerSession = new Session(reader)
     const names = new Names()

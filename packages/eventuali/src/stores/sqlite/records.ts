@@ -27,7 +27,8 @@ const upsert = `INSERT INTO eventuali_records (kind, key, revision, state, due, 
 const remove = 'DELETE FROM eventuali_records WHERE kind = ? AND key = ? AND revision = ?'
 const removeAny = 'DELETE FROM eventuali_records WHERE kind = ? AND key = ?'
 
-function toRecord(row: SqlRow): StoredRecord {
+/** A row of the records, its columns in their order. */
+export function toRecord(row: SqlRow): StoredRecord {
   return {
     kind: row[0] as string,
     key: row[1] as string,

@@ -1,4 +1,4 @@
-import type { IdSource } from '../../kernel/index.ts'
+import type { Deadline, IdSource } from '../../kernel/index.ts'
 import {
   type BodyEncoder,
   CapabilityError,
@@ -20,8 +20,10 @@ import type {
   ModelReads,
   RecordReads,
   StorageFault,
+  StorageState,
   StoreCapabilities,
   StoreTransaction,
+  StoreView,
   StreamQuery,
   StreamsQuery,
   TuneRequest,
@@ -30,7 +32,13 @@ import type {
 import { applyAdvice } from '../sql/index.ts'
 import { prepareRequest } from './append.ts'
 import { type Patience, whenFree } from './busy.ts'
-import { type Database, diskIsFull, type Profile, readSettings } from './database.ts'
+import {
+  configureReader,
+  type Database,
+  diskIsFull,
+  type Profile,
+  readSettings,
+} from './database.ts'
 import { findFaults } from './faults.ts'
 import { forkFile } from './fork.ts'
 import { inlineOf } from './inline.ts'
@@ -40,12 +48,15 @@ import type { Names } from './names.ts'
 import type { ReadAccess } from './reads.ts'
 import { eventByIdOf, logPages, streamOf, streamPages, streamsPages } from './reads.ts'
 import { SqliteRecordReads } from './records.ts'
-import type { Session } from './session.ts'
+import { Session } from './session.ts'
 import { failureKind, storageError } from './sqlite-errors.ts'
+import { storageOf } from './storage.ts'
 import { runBounded, SqliteTransaction } from './transaction.ts'
 import { adviceFor } from './tuning.ts'
+import { viewOf } from './view.ts'
 import { walBytes } from './wal-bound.ts'
 import { Watcher } from './watch.ts'
+import { copyWhole } from './whole-copy.ts'
 import type { WriterParts } from './writer.ts'
 import { deadlineOf, timeoutMsDefault, Writer } from './writer.ts'
 
@@ -76,7 +87,8 @@ export class SqliteStore implements EventStore, ReadAccess {
   readonly #writer: Writer | undefined
   readonly #watcher: Watcher
   readonly #single: boolean
-  readonly #forks = new Set<Promise<ForkOutcome>>()
+  /** Forks and views, which notice between two parts that they are to stop. */
+  readonly #copies = new Set<Promise<unknown>>()
   #seen = { version: -1, position: 0 }
   #closing: Promise<void> | undefined
 
@@ -209,6 +221,11 @@ export class SqliteStore implements EventStore, ReadAccess {
     }
   }
 
+  storage(options: CallOptions = {}): Promise<StorageState> {
+    const { file } = this.#parts.database
+    return this.run(({ connection }) => storageOf(connection, file), options)
+  }
+
   faults(options: CallOptions = {}): AsyncGenerator<StorageFault> {
     return findFaults(this, options)
   }
@@ -242,23 +259,78 @@ export class SqliteStore implements EventStore, ReadAccess {
     const { timeoutMs = timeoutMsDefault, signal } = this.#bounds(options)
     const deadline = deadlineOf(this.#parts, { timeoutMs, signal })
     const parts = { source: file, incarnation: ids.next(), clock, deadline, timeoutMs }
-    const fork = forkFile(
+    const fork = (request.whole === true ? copyWhole : forkFile)(
       {
         ...parts,
         open: (path) => driver.open(path, false),
+        openSource: () => driver.open(file, true),
+        copy: driver.copy,
         free: (work) => whenFree(this.#parts, deadline, work),
         assertOpen: () => this.#assertOpen(),
       },
       request,
     )
-    this.#forks.add(fork)
+    this.#copies.add(fork)
     try {
       return await fork
     } catch (error) {
       if (error === signal?.reason) throw error
       throw storageError('fork', error, () => diskIsFull(request.into))
     } finally {
-      this.#forks.delete(fork)
+      this.#copies.delete(fork)
+    }
+  }
+
+  async view<T>(work: (view: StoreView) => Promise<T>, options: CallOptions = {}): Promise<T> {
+    this.#assertOpen()
+    const { clock } = this.#parts
+    const { timeoutMs = timeoutMsDefault, signal } = this.#bounds(options)
+    const deadline = deadlineOf(this.#parts, { timeoutMs, signal })
+    const read = this.#readForView
+    const parts = { clock, deadline, timeoutMs, read, assertOpen: () => this.#assertOpen() }
+    const bounds = { clock, timeoutMs, signal }
+    const view = this.#shown(deadline, (session) =>
+      runBounded(() => work(viewOf(session, parts)), bounds),
+    )
+    this.#copies.add(view)
+    try {
+      return await view
+    } finally {
+      this.#copies.delete(view)
+    }
+  }
+
+  readonly #readForView = <R>(work: () => R): R => {
+    try {
+      return work()
+    } catch (error) {
+      throw storageError('view', error, () => diskIsFull(this.#parts.database.file))
+    }
+  }
+
+  /** A connection on which the store stands still: of its own, or the only one while all wait. */
+  async #shown<T>(deadline: Deadline, show: (session: Session) => Promise<T>): Promise<T> {
+    const { file, driver } = this.#parts.database
+    if (file === undefined) {
+      const release = await this.#writable().group.hold(deadline)
+      try {
+        return await show(this.#reader)
+      } finally {
+        release()
+      }
+    }
+    const connection = this.#readForView(() => driver.open(file, true))
+    try {
+      const session = await whenFree(this.#parts, deadline, () => {
+        configureReader(connection)
+        return new Session(connection)
+      })
+      connection.exec('BEGIN')
+      // The first read is where the view stands still: what others commit later is not seen.
+      await whenFree(this.#parts, deadline, () => session.sql.lastPosition.get())
+      return await show(session)
+    } finally {
+      connection.close()
     }
   }
 
@@ -320,8 +392,7 @@ export class SqliteStore implements EventStore, ReadAccess {
   async #close(): Promise<void> {
     await this.#writer?.group.close()
     this.#watcher.close()
-    // They notice between two parts that they are to stop.
-    await Promise.allSettled(this.#forks)
+    await Promise.allSettled(this.#copies)
     const { handedIn } = this.#parts.database
     const { connection } = this.#reader
     // One that was handed in stays the caller's.

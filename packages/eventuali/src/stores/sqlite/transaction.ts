@@ -17,6 +17,7 @@ import type {
   RecodeRequest,
   RecodeStep,
   RecordAccess,
+  RestoreRequest,
   StoreTransaction,
   StreamQuery,
 } from '../../ports/index.ts'
@@ -35,6 +36,7 @@ import { Names } from './names.ts'
 import { eventByIdOf, logPages, streamOf, streamPages } from './reads.ts'
 import { recodePart } from './recode.ts'
 import { SqliteRecords } from './records.ts'
+import { restorePart } from './restore.ts'
 import type { Session } from './session.ts'
 import { storageError } from './sqlite-errors.ts'
 import { deadlineOf } from './writer.ts'
@@ -118,6 +120,11 @@ export class SqliteTransaction implements StoreTransaction, WriteAccess {
 
   recode(request: RecodeRequest, options: CallOptions = {}): Promise<RecodeStep> {
     return this.write('recode', (session) => recodePart(session, new Names(), request), options)
+  }
+
+  async restore(request: RestoreRequest, options: CallOptions = {}): Promise<void> {
+    await this.write('restore', (session) => restorePart(session, request), options)
+    this.#stored = true
   }
 
   readStream(

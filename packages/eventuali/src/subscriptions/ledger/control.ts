@@ -37,6 +37,11 @@ export interface SubscriptionStatus {
   /** The count that a change is under way to. */
   readonly nextPartitions: number | undefined
   readonly partitions: readonly Omit<PartitionInfo, 'buffered'>[]
+  /**
+   * Whether its place is one of another log: the store was restored or forked since. Whoever runs
+   * it gets LogChangedError; `reset` gives it a place in this one.
+   */
+  readonly isForeign: boolean
 }
 
 const LIST_PAGE = 500
@@ -85,7 +90,7 @@ export class SubscriptionControl {
   /** Where a subscription stands, or undefined when there is none. */
   async status(name: string): Promise<SubscriptionStatus | undefined> {
     const seen = await readSubscription(this.#port.records, name)
-    return seen === undefined ? undefined : statusOf(seen)
+    return seen === undefined ? undefined : statusOf(seen, this.#port.incarnation)
   }
 
   /** Holds all processes' deliveries until `resume`; they keep their partitions. */
@@ -189,7 +194,12 @@ export class SubscriptionControl {
   }
 }
 
-function statusOf(seen: SubscriptionRecords): SubscriptionStatus {
+/** Everything at or below it is done, in all partitions. */
+function lowestOf({ partitions }: SubscriptionRecords): number {
+  return Math.min(...partitions.map((record) => partitionValue(record).position))
+}
+
+function statusOf(seen: SubscriptionRecords, incarnation: string): SubscriptionStatus {
   const { partitionBy, paused, next } = seen.value
   const partitions = seen.partitions.map((record, partition) => {
     const { owner, epoch, position, stopped } = partitionValue(record)
@@ -197,7 +207,8 @@ function statusOf(seen: SubscriptionRecords): SubscriptionStatus {
   })
   return {
     ...{ name: seen.name, partitionBy, partitions },
-    position: Math.min(...partitions.map(({ position }) => position)),
+    position: lowestOf(seen),
+    isForeign: seen.partitions.some((one) => partitionValue(one).incarnation !== incarnation),
     paused: paused?.reason,
     nextPartitions: next?.partitions,
   }
@@ -240,5 +251,5 @@ export async function savedPosition(
   options?: CallOptions,
 ): Promise<number | undefined> {
   const seen = await readSubscription(records, name, options)
-  return seen === undefined ? undefined : statusOf(seen).position
+  return seen === undefined ? undefined : lowestOf(seen)
 }

@@ -9,6 +9,15 @@ import { letterPrefix, recordKinds } from './values.ts'
  */
 export type LetterState = 'parked' | 'requested' | 'done' | 'discarded'
 
+/** What is kept of the error that a handler threw. */
+export type LetterError = {
+  readonly name: string
+  readonly message: string
+  readonly code: string
+  /** The first frames: where it came from. Letters of earlier versions of the library have none. */
+  readonly stack?: string
+}
+
 /** Value of a `letter` record. The event itself stays in the log. */
 export type LetterValue = {
   readonly subscription: string
@@ -23,7 +32,7 @@ export type LetterValue = {
   readonly ordered: boolean
   /** `follows`: never handed over, since an earlier event of its key is parked. */
   readonly reason: 'failed' | 'follows'
-  readonly error: { readonly name: string; readonly message: string; readonly code: string } | null
+  readonly error: LetterError | null
   readonly attempts: number
   /** Milliseconds since the epoch. */
   readonly parkedAt: number
@@ -32,22 +41,30 @@ export type LetterValue = {
 }
 
 const TEXT_LENGTH_MAX = 2000
+const STACK_LENGTH_MAX = 900
 const POSITION_DIGITS = 16
 
-function bounded(text: string): string {
-  const cut = text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX)}…` : text
+function bounded(text: string, lengthMax: number = TEXT_LENGTH_MAX): string {
+  const cut = text.length > lengthMax ? `${text.slice(0, lengthMax)}…` : text
   // A database's text holds neither a lone surrogate (which the cut may leave) nor U+0000.
   return cut.toWellFormed().replaceAll('\u0000', '\uFFFD')
 }
 
+/** The frames of a stack without the message, which stands before them. */
+function framesOf(stack: string): string {
+  const first = /^ +at /m.exec(stack)?.index ?? 0
+  return bounded(stack.slice(first), STACK_LENGTH_MAX)
+}
+
 /** What is kept of an error: short texts, whatever was thrown. */
-export function storedError(error: unknown): NonNullable<LetterValue['error']> {
+export function storedError(error: unknown): LetterError {
   try {
-    const { name, message, code } = (error ?? {}) as Partial<Record<string, unknown>>
+    const { name, message, code, stack } = (error ?? {}) as Partial<Record<string, unknown>>
     return {
       name: bounded(typeof name === 'string' ? name : typeof error),
       message: bounded(typeof message === 'string' ? message : String(error)),
       code: bounded(typeof code === 'string' ? code : ''),
+      ...(typeof stack === 'string' ? { stack: framesOf(stack) } : {}),
     }
   } catch {
     return { name: 'unknown', message: 'an error that cannot be shown', code: '' }

@@ -40,7 +40,10 @@ export interface BindOptions {
  *   it,
  *   manifest: {
  *     name: 'mine',
- *     capabilities: { durable: false, within: false, sql: false, shared: false, fork: false },
+ *     capabilities: {
+ *       ...{ durable: false, within: false, sql: false, shared: false, fork: false },
+ *       backup: true,
+ *     },
  *     denied: { durable: denied, within: denied, sql: denied, shared: denied, fork: denied },
  *   },
  *   make: async () => ({ store: await openMemoryStore(), dispose: async () => {} }),

@@ -95,6 +95,17 @@ export const handleCases: readonly ContractCase<EventStoreContext>[] = [
     assert.deepEqual(await all(ctx.store.faults()), [])
   }),
 
+  law('storage: tells of its schema and its bytes, where there is one', async (ctx) => {
+    const { storage } = ctx.store
+    if (storage === undefined) return
+    await ctx.append(freshStream(), 5)
+    const found = await ctx.store.storage?.()
+    assert.equal(found?.schemaVersion, found?.schemaVersionNewest)
+    assert.ok(Number(found?.schemaVersion) >= 1)
+    assert.ok(Number(found?.bytes) > 0)
+    assert.ok(found?.connections === undefined || found.connections.max > 0)
+  }),
+
   law('close: refuses every later call', async (ctx) => {
     const stream = freshStream()
     await ctx.append(stream, 1)

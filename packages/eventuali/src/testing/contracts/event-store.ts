@@ -17,12 +17,14 @@ import { orderCases } from './event-store-order.ts'
 import { recodeCases } from './event-store-recode.ts'
 import { recordRaceCases } from './event-store-record-races.ts'
 import { recordCases } from './event-store-records.ts'
+import { restoreCases } from './event-store-restore.ts'
 import { savepointAndBarrierCases } from './event-store-savepoints.ts'
 import { sizeCases } from './event-store-sizes.ts'
 import { streamCases } from './event-store-streams.ts'
 import { modelTableCases } from './event-store-tables.ts'
 import { textCases } from './event-store-text.ts'
 import { transactionCases } from './event-store-transactions.ts'
+import { viewCases } from './event-store-view.ts'
 import { withinCases } from './event-store-within.ts'
 
 /**
@@ -62,4 +64,6 @@ export const eventStoreContract: Contract<EventStoreContext> = defineContract('e
   ...savepointAndBarrierCases,
   ...recodeCases,
   ...forkCases,
+  ...viewCases,
+  ...restoreCases,
 ])

@@ -1,4 +1,5 @@
 import { appendMutants } from './append-mutants.ts'
+import { backupMutants } from './backup-mutants.ts'
 import { modelMutants } from './model-mutants.ts'
 import type { StoreMutant } from './mutant.ts'
 import { readMutants } from './read-mutants.ts'
@@ -32,4 +33,5 @@ export const storeMutants: readonly StoreMutant[] = [
   ...modelMutants,
   ...unitMutants,
   ...recodeMutants,
+  ...backupMutants,
 ]

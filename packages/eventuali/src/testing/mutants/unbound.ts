@@ -38,5 +38,6 @@ export function unboundTransaction(store: EventStore): StoreTransaction {
     barrier: async () => {},
     savepoint: (work) => work(),
     recode: (request) => each((tx) => tx.recode(request)),
+    restore: (request) => each((tx) => tx.restore(request)),
   }
 }

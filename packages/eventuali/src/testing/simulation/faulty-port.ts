@@ -69,6 +69,7 @@ export function faultyPort(inner: EventStore, machine: Caller, faults: FaultMode
     join: (client) => inner.join(client),
     settings: () => inner.settings(),
     fork: (request, options) => inner.fork(request, options),
+    view: (work, options) => inner.view(work, options),
     // The store goes on without this machine.
     close: async () => {},
   }
