@@ -1,0 +1,3 @@
+export { createMcpServer, type McpOptions } from './server.ts'
+export { type McpStdioOptions, serveMcpStdio } from './stdio.ts'
+export type { McpDefinitions, McpWrites } from './tool.ts'
