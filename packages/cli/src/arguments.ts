@@ -2,7 +2,10 @@ import { InvalidArgumentError, Option } from 'commander'
 
 /** The option that every command has. */
 export const storeOption = (): Option =>
-  new Option('-s, --store <url>', 'sqlite:FILE or postgres://…; EVENTUALI_STORE when left out')
+  new Option(
+    '-s, --store <url>',
+    "sqlite:FILE, postgres://…, http://… or a store's name; EVENTUALI_STORE, or the configuration's",
+  )
 
 /** The option for output that programs read. */
 export const jsonOption = (what: string): Option => new Option('--json', what)

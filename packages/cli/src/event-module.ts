@@ -1,6 +1,7 @@
 import type { EventCreators, SchemaSource } from 'eventuali'
-import { Refused } from './exit-codes.ts'
+import { Refused, UsageError } from './exit-codes.ts'
 import { loadModule } from './load-module.ts'
+import type { Session } from './session.ts'
 
 function isCreator(value: unknown): value is EventCreators[string] {
   return typeof value === 'function' && typeof (value as { type?: unknown }).type === 'string'
@@ -27,7 +28,7 @@ function sourcesIn(value: unknown): readonly SchemaSource[] {
  * Loads a module and collects the event definitions that it exports: what `defineEvents` gave,
  * single events, aggregates and aggregate classes. Throws Refused when there is none.
  */
-export async function loadDefinitions(files: readonly string[]): Promise<readonly SchemaSource[]> {
+async function loadDefinitions(files: readonly string[]): Promise<readonly SchemaSource[]> {
   const sources: SchemaSource[] = []
   for (const file of files) {
     const exported = await loadModule(file, '--events')
@@ -40,4 +41,21 @@ export async function loadDefinitions(files: readonly string[]): Promise<readonl
     sources.push(...found)
   }
   return sources
+}
+
+/**
+ * The definitions of the modules, or those of the configuration when none is named: its events, and
+ * those of its aggregates. Throws UsageError when there are none either.
+ */
+export async function definitionsFor(
+  session: Session,
+  files: readonly string[] | undefined,
+): Promise<readonly SchemaSource[]> {
+  if (files !== undefined) return loadDefinitions(files)
+  const { events, aggregates } = await session.config()
+  const sources = [...events, ...sourcesIn(aggregates)]
+  if (sources.length > 0) return sources
+  throw new UsageError(
+    'which events? Give --events MODULE, or say them in eventuali.config.ts (diff also takes a TYPE and a version)',
+  )
 }

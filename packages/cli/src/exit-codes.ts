@@ -15,6 +15,16 @@ export class Refused extends Error {}
 /** Thrown after a command has said itself what is wrong; ends with exit code 1. */
 export class SilentFailure extends Error {}
 
+/** Thrown after a command has said everything itself; ends with a code of its own. */
+export class EndedWith extends Error {
+  readonly code: number
+
+  constructor(code: number) {
+    super(`ended with ${code}`)
+    this.code = code
+  }
+}
+
 /** The user pressed Ctrl-C. */
 export class Interrupted extends Error {}
 
@@ -26,3 +36,6 @@ Exit codes:
   2    wrong usage
   130  interrupted (Ctrl-C)
 `
+
+/** What is said instead of it by commands whose codes mean something else. */
+export const ownExitCodes: WeakMap<object, string> = new WeakMap()

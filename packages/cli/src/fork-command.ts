@@ -30,7 +30,7 @@ export function forkCommand(session: Session): Command {
 async function runFork(session: Session, flags: ForkFlags): Promise<void> {
   const { into, at, timeout } = flags
   const bar = new ProgressBar(session.io)
-  const result = await session.withStore(flags.store, 'read', async (store) => {
+  const result = await session.withRawStore(flags.store, 'read', async (store) => {
     try {
       return await store.fork({
         into,

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
-import { Command } from 'commander'
-import { type ImportProgress, type ImportResult, importEvents } from 'eventuali'
+import { Command, Option } from 'commander'
+import { type ImportProgress, type ImportResult, importEvents, importXes } from 'eventuali'
 import { jsonOption, storeOption, wholeNumber } from './arguments.ts'
+import { UsageError } from './exit-codes.ts'
 import { count, counted } from './numbers.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { Session } from './session.ts'
@@ -12,6 +13,8 @@ interface ImportFlags {
   readonly skipInvalid?: boolean
   readonly source?: string
   readonly json?: boolean
+  readonly format?: 'ndjson' | 'xes'
+  readonly category?: string
 }
 
 const SHOWN_MAX = 20
@@ -20,11 +23,21 @@ const SHOWN_MAX = 20
 export function importCommand(session: Session): Command {
   return new Command('import')
     .description('store the events of a file; run it again and nothing is stored twice')
-    .argument('<file>', 'NDJSON or a JSON array of CloudEvents, plain or .gz; - is standard input')
+    .argument(
+      '<file>',
+      'NDJSON, a JSON array of CloudEvents or XES, plain or .gz; - is standard input',
+    )
     .addOption(storeOption())
     .option('-b, --batch <n>', 'lines in one transaction (1000)', wholeNumber(1, 10_000))
     .option('--skip-invalid', 'go on after lines that are not events, and report them')
     .option('--source <name>', "name that ids are made with (the file's name without .gz)")
+    .addOption(
+      new Option(
+        '-f, --format <format>',
+        'xes for names that end in .xes or .xes.gz, else ndjson',
+      ).choices(['ndjson', 'xes']),
+    )
+    .option('--category <name>', 'XES: trace 7 becomes the stream NAME-7 (case)')
     .addOption(jsonOption('end with one line of JSON on standard output'))
     .addHelpText('after', LINE_HELP)
     .action((file: string, flags: ImportFlags) => runImport(session, file, flags))
@@ -33,26 +46,36 @@ export function importCommand(session: Session): Command {
 const LINE_HELP = `
 A line: {"stream":"order-1","type":"OrderPlaced","data":{"total":30}}, and, if you have them,
 "id", "time" (2013-01-31T10:15:00Z), "metadata" (an object) and "tags" (texts).
+XES is an event log for process mining: traces become streams, and their events the streams' events.
 A bad line ends the import, nothing of its batch is stored. Mend it and run the same command again.`
 
 async function runImport(session: Session, file: string, flags: ImportFlags): Promise<void> {
   const fromStdin = file === '-'
+  const format = flags.format ?? (/\.xes(\.gz)?$/i.test(file) ? 'xes' : 'ndjson')
+  if (format !== 'xes' && flags.category !== undefined) {
+    throw new UsageError('--category is for --format xes; the lines of NDJSON name their streams')
+  }
   const size = fromStdin ? undefined : await sizeOf(file)
   const bar = new ProgressBar(session.io)
   let last: ImportProgress | undefined
   const result = await session.withStore(flags.store, 'write', async (store) => {
     try {
-      return await importEvents(store, fromStdin ? session.io.stdin : file, {
+      const options = {
         batchCountMax: flags.batch,
         skipInvalid: flags.skipInvalid,
         sourceName: flags.source ?? (fromStdin ? 'stdin' : undefined),
         signal: session.signal,
-        onProgress: (progress) => {
+        onProgress: (progress: ImportProgress) => {
           last = progress
           const done = progress.events + progress.duplicates
           bar.show(size && progress.bytesRead / size, counted(done, 'event'))
         },
-      })
+      }
+      const source = fromStdin ? session.io.stdin : file
+      if (format === 'ndjson') return await importEvents(store, source, options)
+      const xes = await importXes(store, source, { ...options, category: flags.category })
+      if (xes.emptyTraces > 0) session.say(`${counted(xes.emptyTraces, 'trace')} had no events`)
+      return xes
     } catch (error) {
       bar.clear()
       if (last !== undefined && last.events > 0) {

@@ -116,8 +116,8 @@ async function runMigrate(session: Session, flags: MigrateFlags): Promise<void> 
   const plan = await planOf(flags)
   const isReading = flags.verify === true || (flags.dryRun === true && flags.to === undefined)
   // A mistyped source is named, not made.
-  await session.withStore(flags.store, 'read', (source) =>
-    session.withStore(flags.to ?? flags.store, isReading ? 'read' : 'write', (target) =>
+  await session.withRawStore(flags.store, 'read', (source) =>
+    session.withRawStore(flags.to ?? flags.store, isReading ? 'read' : 'write', (target) =>
       migrate(session, flags, plan, source, target),
     ),
   )

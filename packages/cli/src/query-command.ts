@@ -3,6 +3,7 @@ import { categoryOf, type RecordedEvent, type Store } from 'eventuali'
 import { type Bound, bound, jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
 import type { Session } from './session.ts'
 import { Table } from './table.ts'
+import { type Condition, conditions } from './where.ts'
 
 interface QueryFlags {
   readonly store?: string
@@ -10,12 +11,27 @@ interface QueryFlags {
   readonly category?: readonly string[]
   readonly type?: readonly string[]
   readonly tag?: readonly string[]
+  readonly where?: readonly Condition[]
   readonly from?: Bound
   readonly to?: Bound
   readonly limit?: number
   readonly reverse?: boolean
   readonly json?: boolean
 }
+
+/** What `--where` takes, for the help of commands that have it. */
+export const whereHelp = `
+Conditions (--where) have a path, an operator (= != < <= > >= ~) and a value: data.customer=ada,
+metadata.actor!=x, data.total>=30, data.items[*].sku=tea, data["odd name"]~part. A path alone asks
+whether there is something, !path whether there is nothing. A value is JSON where it reads as JSON
+(30 is a number, "30" a text), a text otherwise. Quote it for the shell.`
+
+const help = `
+Examples:
+  eventuali query --stream order-1
+  eventuali query --type OrderPlaced --where 'data.total>=100' --reverse --limit 5
+  eventuali query --where 'metadata.actor=ada' --from 2013-01-31 --json
+${whereHelp}`
 
 /** `query` */
 export function queryCommand(session: Session): Command {
@@ -26,11 +42,13 @@ export function queryCommand(session: Session): Command {
     .option('--category <name>', 'only streams of this category; may be repeated', repeated)
     .option('--type <name>', 'only events of this type; may be repeated', repeated)
     .option('--tag <tag>', 'only events with this tag; repeated: with all of them', repeated)
+    .option('--where <condition>', 'data.total>=30; may be repeated: all of them', conditions)
     .option('--from <place>', 'from this version (with --stream), position or time on', bound)
     .option('--to <place>', 'up to this version or position, or before this time', bound)
     .option('-n, --limit <n>', 'at most so many', wholeNumber(0, Number.MAX_SAFE_INTEGER))
     .option('-r, --reverse', 'the newest first')
     .addOption(jsonOption('one line of JSON for each event instead of a table'))
+    .addHelpText('after', help)
     .action((flags: QueryFlags) => runQuery(session, flags))
 }
 
@@ -45,7 +63,7 @@ const columns = [
 
 async function runQuery(session: Session, flags: QueryFlags): Promise<void> {
   const { output } = session
-  await session.withStore(flags.store, 'read', async (store) => {
+  await session.withRawStore(flags.store, 'read', async (store) => {
     const pages = limited(pagesOf(store, flags, session.signal), flags.limit)
     if (flags.json === true) {
       for await (const page of pages) {
@@ -70,15 +88,18 @@ function pagesOf(
   const toNumber = to !== undefined && 'number' in to ? to.number : undefined
   const since = from !== undefined && 'time' in from ? from.time : undefined
   const until = to !== undefined && 'time' in to ? to.time : undefined
-  const { limit, category: categories, type: types, tag: tags } = flags
+  const { category: categories, type: types, tag: tags, where } = flags
+  // With conditions the limit counts what meets them, which the store does not know.
+  const limit = where === undefined ? flags.limit : undefined
   if (stream === undefined) {
-    return store
+    const pages = store
       .readAll({
         after: fromNumber === undefined ? undefined : Math.max(0, fromNumber - 1),
         before: toNumber === undefined ? undefined : toNumber + 1,
         ...{ since, until, types, categories, tags, limit, direction, signal },
       })
       .pages()
+    return where === undefined ? pages : matching(pages, (event) => meetsAll(event, where))
   }
   const pages = store
     .readStream(stream, {
@@ -92,8 +113,14 @@ function pagesOf(
     if (until !== undefined && event.time >= until) return false
     if (types !== undefined && !types.includes(event.type)) return false
     if (categories !== undefined && !categories.includes(categoryOf(event.stream))) return false
-    return tags === undefined || tags.every((tag) => event.tags.includes(tag))
+    if (tags !== undefined && !tags.every((tag) => event.tags.includes(tag))) return false
+    return where === undefined || meetsAll(event, where)
   })
+}
+
+/** Whether an event meets all conditions. */
+export function meetsAll(event: RecordedEvent, where: readonly Condition[]): boolean {
+  return where.every((condition) => condition(event))
 }
 
 async function* matching(

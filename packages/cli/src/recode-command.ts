@@ -44,7 +44,7 @@ function codecOf({ to, compress, above }: RecodeFlags): CodecOptions {
 async function runRecode(session: Session, flags: RecodeFlags): Promise<void> {
   const codec = codecOf(flags)
   const bar = new ProgressBar(session.io)
-  const result = await session.withStore(flags.store, 'write', async (store) => {
+  const result = await session.withRawStore(flags.store, 'write', async (store) => {
     try {
       return await recode(store, {
         codec,

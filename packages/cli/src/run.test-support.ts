@@ -21,7 +21,16 @@ interface Ran {
 /** Runs a command line with streams of its own. */
 export async function run(
   argv: readonly string[],
-  more: { stdin?: string; env?: Record<string, string>; terminal?: number } = {},
+  more: {
+    stdin?: string
+    /** Standard input is a terminal, at which `stdin` is typed. */
+    typed?: boolean
+    env?: Record<string, string>
+    terminal?: number
+    /** Where the configuration is looked for. */
+    cwd?: string
+  } = {},
+  commands?: Parameters<typeof main>[2],
 ): Promise<Ran> {
   const stdout = new Sink()
   const stderr = new Sink()
@@ -30,7 +39,9 @@ export async function run(
     stderr.isTTY = true
     stdout.columns = more.terminal
   }
-  const stdin = Readable.from(more.stdin === undefined ? [] : [Buffer.from(more.stdin)])
-  const code = await main(argv, { stdin, stdout, stderr, env: more.env ?? {} })
+  const input = Readable.from(more.stdin === undefined ? [] : [Buffer.from(more.stdin)])
+  const stdin = Object.assign(input, { isTTY: more.typed ?? false })
+  const { cwd, env = {} } = more
+  const code = await main(argv, { stdin, stdout, stderr, env, ...(cwd && { cwd }) }, commands)
   return { code, out: stdout.text, err: stderr.text }
 }

@@ -12,7 +12,7 @@ import {
   schemaChanges,
 } from 'eventuali'
 import { jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
-import { loadDefinitions } from './event-module.ts'
+import { definitionsFor } from './event-module.ts'
 import { Refused, SilentFailure, UsageError } from './exit-codes.ts'
 import { count, counted } from './numbers.ts'
 import { ProgressBar } from './progress-bar.ts'
@@ -35,7 +35,7 @@ const SAMPLE_MAX = 1_000_000
 const eventsOption = (): Option =>
   new Option(
     '-e, --events <module>',
-    'JavaScript or TypeScript that exports definitions; may be repeated',
+    "JavaScript or TypeScript that exports definitions; the configuration's; may be repeated",
   ).argParser<readonly string[] | undefined>(repeated)
 
 const modes: readonly Compatibility[] = ['backward', 'forward', 'full']
@@ -45,7 +45,7 @@ export function schemaCheckCommand(session: Session): Command {
   return new Command('check')
     .description('which stored events would these definitions fail to read?')
     .addOption(storeOption())
-    .addOption(eventsOption().makeOptionMandatory())
+    .addOption(eventsOption())
     .option('--registry <file>', 'in the place of a store: the output of schema list --json')
     .addOption(new Option('--mode <mode>', 'what to keep').choices(modes).default('backward'))
     .option('--newest <n>', 'read so many of the newest of each type', wholeNumber(1, SAMPLE_MAX))
@@ -55,7 +55,7 @@ export function schemaCheckCommand(session: Session): Command {
 }
 
 async function runCheck(session: Session, flags: BranchFlags): Promise<void> {
-  const sources = await loadDefinitions(flags.events ?? [])
+  const sources = await definitionsFor(session, flags.events)
   const report =
     flags.registry === undefined
       ? await checkStore(session, sources, flags)
@@ -71,7 +71,7 @@ function checkStore(
   { store: url, mode: compatibility, newest, read }: BranchFlags,
 ): Promise<SchemaReport> {
   const bar = new ProgressBar(session.io)
-  return session.withStore(url, 'read', async (store) => {
+  return session.withRawStore(url, 'read', async (store) => {
     try {
       return await store.schemas.check(sources, {
         compatibility,
@@ -124,11 +124,11 @@ export function schemaRegisterCommand(session: Session): Command {
   return new Command('register')
     .description('remember what the data of these definitions looks like')
     .addOption(storeOption())
-    .addOption(eventsOption().makeOptionMandatory())
+    .addOption(eventsOption())
     .action(async (flags: BranchFlags) => {
-      const sources = await loadDefinitions(flags.events ?? [])
+      const sources = await definitionsFor(session, flags.events)
       const { signal } = session
-      const added = await session.withStore(flags.store, 'write', (store) =>
+      const added = await session.withRawStore(flags.store, 'write', (store) =>
         store.schemas.register(sources, { signal }),
       )
       await session.output.write(`${counted(added, 'new schema')} registered\n`)
@@ -158,17 +158,14 @@ interface DiffPlace {
 async function runDiff(session: Session, place: DiffPlace, flags: BranchFlags): Promise<void> {
   const { type, from, to } = place
   const { signal } = session
-  const old = await session.withStore(flags.store, 'read', (store) =>
+  const old = await session.withRawStore(flags.store, 'read', (store) =>
     store.schemas.registered({ signal, ...(type === undefined ? {} : { type }) }),
   )
   if (from !== undefined) {
     const newest = Math.max(...old.map(({ version }) => version))
     return diff(session, newestOf(old, type, from), newestOf(old, type, to ?? newest))
   }
-  if (flags.events === undefined) {
-    throw new UsageError('what with? Give --events MODULE, or TYPE and a version')
-  }
-  const now = (await registeredBy(await loadDefinitions(flags.events))).filter(
+  const now = (await registeredBy(await definitionsFor(session, flags.events))).filter(
     (one) => type === undefined || one.type === type,
   )
   for (const one of now) {

@@ -46,7 +46,7 @@ export function schemaCommand(session: Session): Command {
 
 async function listOf(session: Session, flags: StoreFlags): Promise<readonly SchemaInfo[]> {
   const bar = new ProgressBar(session.io)
-  return session.withStore(flags.store, 'read', async (store) => {
+  return session.withRawStore(flags.store, 'read', async (store) => {
     try {
       return await store.schemas.list({
         signal: session.signal,
@@ -127,7 +127,7 @@ async function runHistory(
   flags: StoreFlags,
 ): Promise<void> {
   const { signal } = session
-  const all = await session.withStore(flags.store, 'read', (store) =>
+  const all = await session.withRawStore(flags.store, 'read', (store) =>
     store.schemas.registered({ signal, ...(type === undefined ? {} : { type }) }),
   )
   const sorted = all.toSorted((a, b) => a.registeredAt.getTime() - b.registeredAt.getTime())

@@ -37,7 +37,7 @@ const columns = [
 
 async function runStreams(session: Session, flags: StreamsFlags): Promise<void> {
   const { prefix, category, limit } = flags
-  await session.withStore(flags.store, 'read', async (store) => {
+  await session.withRawStore(flags.store, 'read', async (store) => {
     const pages = store.streams({ prefix, category, limit, signal: session.signal }).pages()
     if (flags.json === true) {
       for await (const page of pages) {

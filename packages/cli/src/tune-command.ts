@@ -29,7 +29,7 @@ async function runTune(session: Session, flags: TuneFlags): Promise<void> {
   const { apply, timeout } = flags
   const names = apply === true ? 'all' : (apply ?? [])
   if (Array.isArray(apply) && apply.length === 0) throw new UsageError('--apply names nothing')
-  const advice = await session.withStore(flags.store, 'change', (store) =>
+  const advice = await session.withRawStore(flags.store, 'change', (store) =>
     store.tune({
       ...{ apply: names, signal: session.signal },
       timeoutMs: timeout === undefined ? undefined : timeout * 60_000,

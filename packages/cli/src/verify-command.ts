@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { VerifyProblem, VerifyReport, VerifyStep } from 'eventuali'
-import { jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
-import { SilentFailure, UsageError } from './exit-codes.ts'
+import { jsonOption, storeOption, wholeNumber } from './arguments.ts'
+import { SilentFailure } from './exit-codes.ts'
 import { count, counted } from './numbers.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { Session } from './session.ts'
@@ -10,7 +10,6 @@ import { loadVerifiable } from './verify-module.ts'
 
 interface VerifyFlags {
   readonly store?: string
-  readonly config?: readonly string[]
   readonly projections?: readonly string[]
   readonly snapshots?: number
   readonly seed?: number
@@ -26,11 +25,6 @@ export function verifyCommand(session: Session): Command {
   return new Command('verify')
     .description('prove the log, and what stands beside it')
     .addOption(storeOption())
-    .option(
-      '-c, --config <module>',
-      'JavaScript or TypeScript that exports projections and aggregates to fold again; may be repeated',
-      repeated,
-    )
     .option('--projections <names>', 'only these of the projections: a,b', namesOf)
     .option(
       '--snapshots <n>',
@@ -50,15 +44,12 @@ function namesOf(text: string): readonly string[] {
 }
 
 async function runVerify(session: Session, flags: VerifyFlags): Promise<void> {
-  const { config, projections: names, snapshots: snapshotSampleCount, seed } = flags
-  if (names !== undefined && config === undefined) {
-    throw new UsageError('where are the projections? Give --config MODULE that exports them')
-  }
-  const { projections, aggregates } = await loadVerifiable(config ?? [], names)
+  const { projections: names, snapshots: snapshotSampleCount, seed } = flags
+  const { projections, aggregates } = await loadVerifiable(session, names)
   const bar = new ProgressBar(session.io)
   // A refold of a read model is written into tables of its own.
   const access = projections.length > 0 ? 'write' : 'read'
-  const report = await session.withStore(flags.store, access, async (store) => {
+  const report = await session.withRawStore(flags.store, access, async (store) => {
     try {
       const { signal } = session
       return await store.verify({

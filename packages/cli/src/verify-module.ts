@@ -1,6 +1,8 @@
-import type { VerifyOptions } from 'eventuali'
-import { Refused } from './exit-codes.ts'
+import { basename } from 'node:path'
+import { isConfig, type VerifyOptions } from 'eventuali'
+import { Refused, UsageError } from './exit-codes.ts'
 import { loadModule } from './load-module.ts'
+import type { Session } from './session.ts'
 
 type Projection = NonNullable<VerifyOptions['projections']>[number]
 type Aggregate = NonNullable<VerifyOptions['aggregates']>[number]
@@ -24,14 +26,15 @@ function definitionsIn(value: unknown): readonly (Projection | Aggregate)[] {
   return isOurs ? [value as Projection | Aggregate] : []
 }
 
-/**
- * Loads modules and collects the projections and aggregates that they export. `names` leaves only
- * these projections. Throws Refused when nothing is found, or not what was named.
- */
-export async function loadVerifiable(
+/** Whether a file of `--config` is the configuration, and not a module with definitions. */
+async function isConfiguration(file: string): Promise<boolean> {
+  if (basename(file).startsWith('eventuali.config.')) return true
+  return isConfig((await loadModule(file, '--config')).default)
+}
+
+async function definitionsOf(
   files: readonly string[],
-  names: readonly string[] | undefined,
-): Promise<Verifiable> {
+): Promise<readonly (Projection | Aggregate)[]> {
   const found = new Set<Projection | Aggregate>()
   for (const file of files) {
     const definitions = Object.values(await loadModule(file, '--config')).flatMap(definitionsIn)
@@ -40,13 +43,43 @@ export async function loadVerifiable(
     }
     for (const definition of definitions) found.add(definition)
   }
-  const all = [...found].filter((one): one is Projection => isKind(one, 'projection'))
-  const aggregates = [...found].filter((one): one is Aggregate => !isKind(one, 'projection'))
+  return [...found]
+}
+
+/**
+ * The projections and aggregates that are folded again: those that the modules among the files of
+ * `--config` export, or else the configuration's. Of the latter only named projections are, since
+ * that writes to the store. `names` leaves only these. Throws Refused when nothing is found, or not
+ * what was named.
+ */
+export async function loadVerifiable(
+  session: Session,
+  names: readonly string[] | undefined,
+): Promise<Verifiable> {
+  const { files, profile } = session.choice
+  const kinds = await Promise.all((files || []).map(isConfiguration))
+  const modules = (files || []).filter((_file, at) => !kinds[at])
+  if (files !== false) {
+    session.choose({ files: files.filter((_file, at) => kinds[at]), profile })
+  }
+  const isExported = modules.length > 0
+  const config = isExported ? undefined : await session.config()
+  if (config?.projections.length === 0 && names !== undefined) {
+    throw new UsageError(
+      'where are the projections? Give --config with a module or configuration that has them',
+    )
+  }
+  const found = config
+    ? [...(names === undefined ? [] : config.projections), ...config.aggregates]
+    : await definitionsOf(modules)
+  const all = found.filter((one): one is Projection => isKind(one, 'projection'))
+  const aggregates = found.filter((one): one is Aggregate => !isKind(one, 'projection'))
   for (const name of names ?? []) {
     if (all.some((projection) => projection.name === name)) continue
     const known = all.map((projection) => projection.name).join(', ')
+    const where = isExported ? 'exported' : 'in the configuration'
     throw new Refused(
-      `no projection ${name} is exported; there is ${known === '' ? 'none' : known}`,
+      `no projection ${name} is ${where}; there is ${known === '' ? 'none' : known}`,
     )
   }
   const projections = all.filter(({ name }) => names === undefined || names.includes(name))

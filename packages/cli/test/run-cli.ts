@@ -16,16 +16,22 @@ export interface RunOptions {
   readonly input?: string
   readonly cwd?: string
   readonly nodeFlags?: readonly string[]
+  /** The user that it runs as; only root may choose. */
+  readonly uid?: number
+  /** Variables beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>
   /** Gets the process while it runs: to send signals, to close pipes. */
   readonly during?: (child: ChildProcess) => void
 }
 
 /** Runs the real program until it ends. */
 export function runCli(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { input, cwd, nodeFlags = [], during } = options
+  const { input, cwd, nodeFlags = [], during, env, uid } = options
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...nodeFlags, bin, ...argv], {
       cwd,
+      env: { ...process.env, ...env },
+      ...(uid === undefined ? {} : { uid }),
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     let out = ''
