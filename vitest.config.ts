@@ -7,8 +7,10 @@ const source = (path: string): string => fileURLToPath(new URL(`packages/${path}
 // Tests see the TypeScript sources, not the build: what is tested is what is being edited.
 const alias = [
   { find: /^eventuali\/testing$/, replacement: source('eventuali/src/testing/index.ts') },
+  { find: /^eventuali\/client$/, replacement: source('eventuali/src/stores/http/index.ts') },
   { find: /^eventuali\/ports$/, replacement: source('eventuali/src/ports/index.ts') },
   { find: /^eventuali$/, replacement: source('eventuali/src/index.ts') },
+  { find: /^@eventuali\/server$/, replacement: source('server/src/index.ts') },
   { find: /^@eventuali\/cli$/, replacement: source('cli/src/index.ts') },
 ]
 
@@ -20,7 +22,10 @@ const exclude = ['**/node_modules/**', '**/dist/**', '**/.tmp/**']
 const ways =
   process.env.EVENTUALI_FLOOR === undefined
     ? []
-    : ['**/postgres/{pool,codec,pgbouncer}.contract.test.ts']
+    : [
+        '**/postgres/{pool,codec,pgbouncer}.contract.test.ts',
+        'packages/server/src/*.contract.test.ts',
+      ]
 
 export default defineConfig({
   resolve: { alias },

@@ -1,8 +1,9 @@
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { type ErrorClass, errorClasses, errorPageFaults } from './error-table.ts'
 import { brokenLinks, type CodeBlock, codeBlocks, exampleBlocks } from './markdown.ts'
 import { run } from './run.ts'
+import { fileOf, followTutorial, tutorialPrograms, tutorialSteps } from './tutorial.ts'
 
 const minute = 60_000
 
@@ -10,7 +11,8 @@ const read = (file: string): string => readFileSync(file, 'utf8')
 
 function pages(): string[] {
   return globSync(['*.md', 'docs/**/*.md', 'packages/*/*.md', 'examples/**/*.md'], {
-    exclude: ['**/node_modules/**'],
+    // The reference is generated from examples that are checked where they stand, in the sources.
+    exclude: ['**/node_modules/**', 'docs/reference/api/**'],
   }).sort()
 }
 
@@ -34,8 +36,9 @@ export interface Program {
 export function programsOf(page: string, blocks: readonly CodeBlock[]): Program[] {
   const programs: Program[] = []
   let before: string[] = []
-  for (const { info, line, code } of blocks) {
-    if (info[0] !== 'ts') continue
+  for (const block of blocks) {
+    const { info, line, code } = block
+    if (info[0] !== 'ts' || fileOf(block) !== undefined) continue
     const lines = info.includes('continue') ? [...before] : []
     for (const [index, text] of code.entries()) lines[line - 1 + index] = text
     before = lines
@@ -61,11 +64,14 @@ export async function checkPrograms(
 ): Promise<string[]> {
   rmSync(scratch, { recursive: true, force: true })
   mkdirSync(scratch, { recursive: true })
-  for (const { name, text } of programs) writeFileSync(join(scratch, name), text)
+  for (const { name, text } of programs) {
+    mkdirSync(dirname(join(scratch, name)), { recursive: true })
+    writeFileSync(join(scratch, name), text)
+  }
   const options = {
     extends: '../../tsconfig.check.json',
     compilerOptions: { noUnusedLocals: false, noUnusedParameters: false },
-    include: ['*.ts'],
+    include: ['**/*.ts'],
   }
   writeFileSync(join(scratch, 'tsconfig.json'), JSON.stringify(options))
   if (programs.length === 0) return []
@@ -100,12 +106,18 @@ async function checkDocs(): Promise<{ faults: string[]; said: string }> {
     }
   }
   const scratch = '.tmp/docs'
+  const tutorial = pages()
+    .filter((page) => page.startsWith('docs/tutorial/'))
+    .map((page) => [page, tutorialSteps(page, codeBlocks(read(page)))] as const)
   const programs = [
+    ...tutorialPrograms(tutorial),
     ...pages().flatMap((page) => programsOf(page, codeBlocks(read(page)))),
     ...sources().flatMap((file) => programsOf(file, exampleBlocks(read(file)))),
   ]
   faults.push(...(await checkPrograms(programs, scratch)))
   faults.push(...(await executePrograms(programs, scratch)))
+  const steps = tutorial.flatMap(([, steps]) => steps)
+  faults.push(...(await followTutorial(steps, join(scratch, 'tutorial'))))
   const executed = programs.filter((program) => program.run).length
   const said = `${classes.length} errors, ${pages().length} pages, ${programs.length} code blocks`
   return { faults, said: `${said} (${executed} executed), ${faults.length} wrong` }

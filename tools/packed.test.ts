@@ -112,11 +112,13 @@ console.log(JSON.stringify({ took, loaded }))
 })
 
 test('the packed command line stores and shows events', async () => {
-  const archives = await packed(['packages/eventuali', 'packages/cli'])
+  const archives = await packed(['packages/eventuali', 'packages/server', 'packages/cli'])
   const folder = await userFolder(archives)
   const cli = (...args: string[]) => folder.npm('exec', '--', 'eventuali', ...args)
   const url = ['--store', 'sqlite:shop.db']
   expect((await cli('append', 'order-1', 'OrderPlaced', '{"total":30}', ...url)).exitCode).toBe(0)
   const { output } = await cli('query', '--json', ...url)
   expect(JSON.parse(output)).toMatchObject({ stream: 'order-1', data: { total: 30 } })
+  // The guide is in the archive.
+  expect((await cli('docs', 'recode')).output).toContain('\n## recode\n')
 }, 300_000)

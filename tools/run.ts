@@ -4,7 +4,9 @@ import { delimiter, dirname } from 'node:path'
 /** How a child process went. */
 export interface RunResult {
   readonly exitCode: number
+  /** Standard output and standard error, as they came. */
   readonly output: string
+  readonly stdout: string
   readonly seconds: number
 }
 
@@ -33,11 +35,18 @@ export function run(
     killSignal: 'SIGTERM',
   })
   let output = ''
-  const take = (chunk: Buffer): void => {
-    output += chunk.toString()
+  let stdout = ''
+  const take = (chunk: string): void => {
+    output += chunk
     if (options.show === true) process.stdout.write(chunk)
   }
-  child.stdout.on('data', take)
+  // Characters of several bytes may be cut by the pipe; the decoder puts them together.
+  child.stdout.setEncoding('utf8')
+  child.stderr.setEncoding('utf8')
+  child.stdout.on('data', (chunk: string) => {
+    stdout += chunk
+    take(chunk)
+  })
   child.stderr.on('data', take)
   return new Promise((resolve, reject) => {
     child.once('error', reject)
@@ -47,7 +56,7 @@ export function run(
     child.once('close', (code, signal) => {
       const seconds = (performance.now() - started) / 1000
       const ended = signal === null ? '' : `\nended by ${signal} after ${seconds.toFixed(0)} s\n`
-      resolve({ exitCode: code ?? 1, output: output + ended, seconds })
+      resolve({ exitCode: code ?? 1, output: output + ended, stdout, seconds })
     })
   })
 }

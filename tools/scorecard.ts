@@ -175,8 +175,8 @@ export const scorecard: readonly Row[] = [
   {
     id: 'R22',
     what: 'online backup and restore',
-    holds: '',
-    open: 'no backup command yet',
+    holds:
+      'a restored store is a beginning of the other one, verify finds nothing, consumers skip and repeat nothing; what was altered is refused; what was killed goes on',
   },
   {
     id: 'R23',

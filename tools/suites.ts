@@ -1,6 +1,5 @@
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { existsSync, globSync, readFileSync, rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { inQuickFolder } from './quick-folder.ts'
 import { run } from './run.ts'
 import type { Tally } from './tally.ts'
@@ -61,27 +60,4 @@ export async function typeSuite(): Promise<Tally> {
   const passed = files.filter((file) => !bad.has(file)).length
   const failures = complaints.map((line) => line.slice(0, 300))
   return { suite: 'types', passed, failures, skips: [], seconds }
-}
-
-/** Runs each examples/NAME/main.ts in an empty folder; it passes when it ends well. */
-export async function exampleSuite(): Promise<Tally> {
-  const started = performance.now()
-  const failures: string[] = []
-  const mains = globSync('examples/*/main.ts').sort()
-  for (const main of mains) {
-    const cwd = mkdtempSync(join(tmpdir(), 'eventuali-example-'))
-    try {
-      const { exitCode, output } = await run(process.execPath, [resolve(main)], {
-        timeoutMs: 5 * minute,
-        cwd,
-      })
-      if (exitCode === 0) continue
-      failures.push(`${main} ended with code ${exitCode}`)
-      process.stdout.write(`${main}:\n${output}\n`)
-    } finally {
-      rmSync(cwd, { recursive: true, force: true })
-    }
-  }
-  const seconds = (performance.now() - started) / 1000
-  return { suite: 'examples', passed: mains.length - failures.length, failures, skips: [], seconds }
 }

@@ -85,7 +85,14 @@ test('a run that hangs is ended at its limit', async () => {
 })
 
 test('the adapter page says what ran, what failed and what a manifest denies', () => {
-  const capabilities = { durable: false, within: false, sql: true, shared: false, fork: false }
+  const capabilities = {
+    durable: false,
+    within: false,
+    sql: true,
+    shared: false,
+    fork: false,
+    backup: true,
+  }
   const manifest = {
     port: 'event-store' as const,
     name: 'one',
@@ -101,7 +108,7 @@ test('the adapter page says what ran, what failed and what a manifest denies', (
       { adapter: 'one', name: 'y', state: 'denied', why: 'It forgets.' },
     ],
   )
-  expect(page).toContain('| one | `one:` | no | no | yes | no | no | `driver` ^1.0.0 |')
+  expect(page).toContain('| one | `one:` | no | no | yes | no | no | yes | `driver` ^1.0.0 |')
   expect(page).toContain('- one, no durable: It forgets.')
   expect(page).toContain('| x | holds |')
   expect(page).toContain('| y | n/a |')

@@ -2,8 +2,10 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { laneTable } from '../packages/eventuali/test/lane-table.ts'
 import { adapterTableTally } from './adapters.ts'
+import { exampleSuite } from './example-suite.ts'
+import { examplesOnPostgres } from './examples-on-postgres.ts'
 import { laneSuites, newRecords } from './lanes.ts'
-import { exampleSuite, typeSuite, vitestSuite } from './suites.ts'
+import { typeSuite, vitestSuite } from './suites.ts'
 import { asSeenByCi, report, sumLine, type Tally } from './tally.ts'
 
 const minute = 60_000
@@ -23,6 +25,7 @@ async function allSuites(): Promise<Tally[]> {
     await adapterTableTally(unit.contract ?? []),
     await typeSuite(),
     await exampleSuite(),
+    await examplesOnPostgres(),
     await vitestSuite('servers', ['servers'], node, 15 * minute),
     // Last, because some of them measure delays.
     ...(await laneSuites(quickLanes, newRecords())),

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { codecPeers } from '../packages/eventuali/src/model/index.ts'
+import { xesPeers } from '../packages/eventuali/src/pipelines/index.ts'
 import { manifests } from './adapters.ts'
 import { type LockFile, missingPlatforms } from './lock.ts'
 import { checkPublicExports } from './public-exports.ts'
@@ -80,7 +81,7 @@ async function checkTree(): Promise<Complaint[]> {
     else complaints.push(...checkText(file, text))
     if (sourceFile.test(file)) complaints.push(...checkSource(file, text))
   }
-  const wanted: Record<string, string> = { ...codecPeers }
+  const wanted: Record<string, string> = { ...codecPeers, ...xesPeers }
   for (const { peers } of await manifests()) Object.assign(wanted, peers)
   const path = `${library}/package.json`
   const manifest = JSON.parse(readFileSync(path, 'utf8')) as PackageFile

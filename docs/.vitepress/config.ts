@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { defineConfig } from 'vitepress'
 import { sections } from './sections.ts'
@@ -11,7 +11,9 @@ function leavesSite(page: string, href: string): boolean {
   const [path = ''] = href.split('#')
   const target = resolve(root, dirname(page), path)
   const inSite = relative(root, target)
-  return inSite.startsWith('..') || !(inSite === '' || existsSync(join(root, inSite)))
+  const found = statSync(join(root, inSite), { throwIfNoEntry: false })
+  const isPage = found !== undefined && (found.isDirectory() || inSite.endsWith('.md'))
+  return inSite.startsWith('..') || !(inSite === '' || isPage)
 }
 
 export default defineConfig({
@@ -46,6 +48,8 @@ export default defineConfig({
           token.attrs = [['title', `${href.replace(/^(\.\.\/)+/, '')} in the repository`]]
           return self.renderToken(tokens, index, options)
         }
+        // The site serves a README as the index of its folder, and does not look it up by its name.
+        token?.attrSet('href', href.replace(/^(?![a-z]+:)((?:.*\/)?)README\.md(?=#|$)/, './$1'))
         return (
           render?.(tokens, index, options, env, self) ?? self.renderToken(tokens, index, options)
         )
