@@ -23,7 +23,10 @@ export interface OpenStoreSettings {
    * process, a power cut may lose the last ones. By name only, never by accident.
    */
   readonly profile?: 'durable' | 'relaxed' | undefined
-  /** Opens the store for reading only. */
+  /**
+   * Opens the store for reading only: nothing is made, migrated or written. On Postgres the right to
+   * SELECT is enough then.
+   */
   readonly readOnly?: boolean | undefined
   /** SQLite: which driver. `node:sqlite` unless named otherwise. */
   readonly driver?: 'node:sqlite' | 'better-sqlite3' | undefined

@@ -47,6 +47,24 @@ describe.skipIf(postgresSkipReason() !== undefined)('a store on PostgreSQL', () 
       await expect(refused).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
     })
 
+    it('reads with the right to read alone, and makes, migrates and writes nothing', async () => {
+      await expect(open({ url, schema: 'nothing', readOnly: true })).rejects.toMatchObject({
+        ...{ code: 'STORE_READ_ONLY', message: expect.stringContaining('holds no event log') },
+      })
+      await store.append(one('s-1'))
+      const own = await login('looker')
+      await client.query('GRANT USAGE ON SCHEMA eventuali TO looker')
+      await client.query('GRANT SELECT ON ALL TABLES IN SCHEMA eventuali TO looker')
+      const reader = await open({ url: own, readOnly: true })
+      expect((await reader.stream('s-1'))?.version).toBe(1)
+      expect(await reader.positions()).toEqual({ safe: 1, newest: 1 })
+      const refused = { code: 'STORE_READ_ONLY' }
+      await expect(reader.append(one('s-1'))).rejects.toMatchObject(refused)
+      await expect(reader.transaction(async () => 1)).rejects.toMatchObject(refused)
+      await expect(reader.tune({ apply: [] })).rejects.toMatchObject(refused)
+      await reader.close()
+    })
+
     it('is not opened when its row of identity is gone', async () => {
       await client.query(`DELETE FROM eventuali.meta WHERE key = 'incarnation'`)
       await expect(open({ url })).rejects.toMatchObject({

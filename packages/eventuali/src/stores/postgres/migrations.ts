@@ -1,5 +1,5 @@
 import type { Deadline, IdSource } from '../../kernel/index.ts'
-import { SchemaTooNewError, StorageError } from '../../model/index.ts'
+import { ReadOnlyStoreError, SchemaTooNewError, StorageError } from '../../model/index.ts'
 import { appendFunctionV1 } from './append-v1.ts'
 import { codecsStep } from './append-v2.ts'
 import { type Connections, type Row, type Session, statement } from './connections.ts'
@@ -35,7 +35,7 @@ export interface SchemaState {
 export async function migrate(
   connections: Connections,
   schema: string,
-  ids: IdSource,
+  { ids, readOnly = false }: { readonly ids: IdSource; readonly readOnly?: boolean | undefined },
   deadline: Deadline,
 ): Promise<SchemaState> {
   const session = await connections.acquire('reads', deadline, false)
@@ -48,6 +48,11 @@ export async function migrate(
       const found = await readVersion(run, schema)
       if (found > schemaVersion) throw new SchemaTooNewError(found, schemaVersion)
       if (found === schemaVersion) break
+      if (readOnly) {
+        broken = false
+        const what = found === 0 ? 'the schema holds no event log' : 'its schema is older'
+        throw new ReadOnlyStoreError(`${what}; open it for writing once`)
+      }
       await step(session, run, schema, ids, deadline)
     }
     const meta = await run(

@@ -26,6 +26,8 @@ export class SafePosition {
   readonly #connections: Connections
   readonly #clock: Clock
   readonly #replica: boolean
+  /** Whoever only reads keeps it to himself. */
+  readonly #isPublished: boolean
   readonly #scan: Statement
   readonly #holders: Statement
   readonly #stored: Statement
@@ -42,10 +44,16 @@ export class SafePosition {
   #running: Promise<LogPositions> | undefined
   #next: Promise<LogPositions> | undefined
 
-  constructor(connections: Connections, clock: Clock, schema: string, replica: boolean) {
+  constructor(
+    connections: Connections,
+    clock: Clock,
+    schema: string,
+    { replica, readOnly }: { readonly replica: boolean; readonly readOnly: string | undefined },
+  ) {
     this.#connections = connections
     this.#clock = clock
     this.#replica = replica
+    this.#isPublished = readOnly === undefined
     this.#storedAtMs = clock.monotonic()
     this.#scan = statement(
       `SELECT coalesce((SELECT position FROM ${schema}.events ORDER BY position DESC LIMIT 1), 0),
@@ -190,7 +198,7 @@ export class SafePosition {
 
   /** Publishes the safe position: on a replica it comes after every event up to there. */
   async save(): Promise<void> {
-    if (this.#replica || this.#safe <= this.#storedPosition) return
+    if (!this.#isPublished || this.#safe <= this.#storedPosition) return
     const position = this.#safe
     const end = this.#clock.monotonic() + 5000
     const deadline = { leftMs: () => end - this.#clock.monotonic(), signal: undefined }

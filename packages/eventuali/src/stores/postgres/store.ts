@@ -92,6 +92,8 @@ export interface PostgresStoreOptions {
    * a lost connection is said at once instead of waiting for the server. NotAReplicaError.
    */
   readonly standby?: boolean | undefined
+  /** Writes nothing, and makes or migrates no tables either. ReadOnlyStoreError. */
+  readonly readOnly?: boolean | undefined
   /** Opens a store whose restore is not finished, to go on with it. RestoreUnfinishedError. */
   readonly restoring?: boolean | undefined
   /** How the data of events is stored; JSON text when left out. */
@@ -164,7 +166,7 @@ class PostgresEventStore implements EventStore {
   readonly #notifications: Notifications
   readonly #transactions: TransactionContext
   readonly #sync: string | null
-  readonly #replica: boolean
+  readonly #readOnly: string | undefined
   #open = 0
   #closing: Promise<void> | undefined
   #idle: (() => void) | undefined
@@ -185,12 +187,13 @@ class PostgresEventStore implements EventStore {
     const [row] = await connections.read(look, [], deadline)
     const replica = row?.[1] === 'true'
     if (options.standby === true && !replica) throw new NotAReplicaError('the server is a primary')
-    const found = await migrate(connections, schema, options.ids, deadline)
+    const found = await migrate(connections, schema, options, deadline)
     const { incarnation } = found
     if (found.isRestoring && options.restoring !== true) throw new RestoreUnfinishedError()
     if (options.standby === true) connections.prove(sameReplica(schema, incarnation))
     const sync = wantedSync(options.profile ?? 'durable', String(row?.[0]), connections.pooled)
-    const state = { incarnation, replica, sync }
+    const asked = options.readOnly === true ? 'it was opened so' : undefined
+    const state = { incarnation, replica, readOnly: replica ? REPLICA : asked, sync }
     const store = new PostgresEventStore(options, schema, limits, connections, state)
     await store.#safe.start(deadline)
     await store.#types.refresh(deadline)
@@ -205,6 +208,7 @@ class PostgresEventStore implements EventStore {
     state: {
       readonly incarnation: string
       readonly replica: boolean
+      readonly readOnly: string | undefined
       readonly sync: string | null
     },
   ) {
@@ -214,12 +218,12 @@ class PostgresEventStore implements EventStore {
     this.#schema = schema
     this.#connections = connections
     this.#sync = state.sync
-    this.#replica = state.replica
+    this.#readOnly = state.readOnly
     this.incarnation = state.incarnation
     const { timeoutMs } = limits
     this.#types = new TypeNames(connections, schema)
     const types = this.#types
-    this.#safe = new SafePosition(connections, clock, schema, state.replica)
+    this.#safe = new SafePosition(connections, clock, schema, state)
     const readsOn = (lane: PoolLaneName): Reads =>
       new Reads({
         run: (sql, values, deadline) => connections.read(sql, values, deadline, lane),
@@ -244,7 +248,7 @@ class PostgresEventStore implements EventStore {
       laneCountMax: limits.laneCountMax,
       groupCountMax: limits.groupCountMax,
       limits: limits.group,
-      readOnly: state.replica ? REPLICA : undefined,
+      readOnly: state.readOnly,
       encoder: options.encoder,
       // What a refused append tells of is read where readers cannot keep it waiting.
       reads: readsOn('appends'),
@@ -300,10 +304,11 @@ class PostgresEventStore implements EventStore {
     return this.#during(() => this.#reads.stream(name, options), options)
   }
 
-  transaction<T>(
+  async transaction<T>(
     work: (tx: StoreTransaction) => Promise<T>,
     options: CallOptions = {},
   ): Promise<T> {
+    this.#assertWritable()
     return this.#entered(() => runTransaction(this.#transactions, work, options))
   }
 
@@ -353,7 +358,7 @@ class PostgresEventStore implements EventStore {
   }
 
   async tune(request: TuneRequest, options: CallOptions = {}): Promise<readonly TuningAdvice[]> {
-    this.#assertPrimary()
+    this.#assertWritable()
     const { timeoutMs = this.#limits.timeoutMs, signal } = options
     const deadline = deadlineIn(this.#options.clock, timeoutMs, signal)
     return this.#during(
@@ -390,7 +395,7 @@ class PostgresEventStore implements EventStore {
     return this.#during(async () => {
       if (request.whole === true) throw new CapabilityError('postgres', 'whole fork', wholeReason)
       assertSchemaName('into', request.into)
-      this.#assertPrimary()
+      this.#assertWritable()
       const { clock, ids } = this.#options
       const { timeoutMs = this.#limits.timeoutMs, signal } = options
       const deadline = deadlineIn(clock, timeoutMs, signal)
@@ -447,8 +452,8 @@ class PostgresEventStore implements EventStore {
     if (this.#closing !== undefined) throw new StoreClosedError()
   }
 
-  #assertPrimary(): void {
-    if (this.#replica) throw new ReadOnlyStoreError(REPLICA)
+  #assertWritable(): void {
+    if (this.#readOnly !== undefined) throw new ReadOnlyStoreError(this.#readOnly)
   }
 
   #leave(): void {
