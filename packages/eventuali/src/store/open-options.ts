@@ -24,8 +24,8 @@ export interface OpenStoreSettings {
    */
   readonly profile?: 'durable' | 'relaxed' | undefined
   /**
-   * Opens the store for reading only: nothing is made, migrated or written. On Postgres the right to
-   * SELECT is enough then.
+   * Opens the store for reading only: nothing is made, migrated or written. On Postgres the right
+   * to SELECT is enough then.
    */
   readonly readOnly?: boolean | undefined
   /** SQLite: which driver. `node:sqlite` unless named otherwise. */

@@ -61,7 +61,7 @@ describe.skipIf(postgresSkipReason() !== undefined)('a store on PostgreSQL', () 
       const refused = { code: 'STORE_READ_ONLY' }
       await expect(reader.append(one('s-1'))).rejects.toMatchObject(refused)
       await expect(reader.transaction(async () => 1)).rejects.toMatchObject(refused)
-      await expect(reader.tune({ apply: [] })).rejects.toMatchObject(refused)
+      await expect(reader.tune?.({ apply: [] })).rejects.toMatchObject(refused)
       await reader.close()
     })
 
