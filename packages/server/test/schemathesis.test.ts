@@ -32,7 +32,7 @@ it('the document tells what the server does', async (context) => {
       `${running.url}/openapi.json`,
       ...['--url', running.url, '--checks', checks, '--phases', 'examples,coverage,fuzzing'],
       // A feed does not end, so nobody could say what it has answered.
-      ...['--exclude-path-regex', 'feed$', '--max-examples', '8', '--max-time', '60'],
+      ...['--exclude-path-regex', 'feed$', '--max-examples', '6', '--max-time', '40'],
       ...['--seed', '7', '--request-timeout', '10', '--warnings', 'off'],
     ])
     expect(faults).toEqual([])
