@@ -38,7 +38,13 @@ export async function checkSqlite(
   isNeeded: boolean,
 ): Promise<Check> {
   const name = `sqlite (${driver})`
-  const folder = await mkdtemp(join(tmpdir(), 'eventuali-doctor-'))
+  let folder: string
+  try {
+    folder = await mkdtemp(join(tmpdir(), 'eventuali-doctor-'))
+  } catch {
+    const found = `not tried: this user may not write to ${tmpdir()}`
+    return warning(name, found, 'set TMPDIR to a folder for temporary files')
+  }
   try {
     await using store = await openStore(`sqlite:${join(folder, 'probe.db')}`, { driver })
     await store.append('probe-1', { type: 'Probed', data: {} })

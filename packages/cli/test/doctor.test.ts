@@ -34,6 +34,7 @@ it('doctor tells of a folder that this user may not write to', async () => {
   // Nobody may look into it, and nobody is who asks: root may always write.
   chmodSync(folder, 0o755)
   chmodSync(closed, 0o555)
+  // Where temporary files go he may not write either, which stops none of the other checks.
   const { code, checks } = await doctor(`sqlite:${closed}/a.db`, isRoot ? nobody : undefined)
   expect(code).toBe(1)
   expect(checks[0]).toMatchObject({
