@@ -121,16 +121,8 @@ export const exclusions: readonly Exclusion[] = [
     'model/message-pack.ts': ['if (module === undefined) throw new CodecMissingError'],
   }),
   ...because('A replica takes part in no unit test: it needs a second server that follows.', {
-    'stores/postgres/store.ts': [
-      'readOnly: state.replica ? REPLICA : undefined',
-      'if (this.#replica) throw new ReadOnlyStoreError(REPLICA)',
-    ],
     'stores/postgres/safe-position.ts': [
-      'if (this.#replica) return this.#lookOnReplica(deadline)',
       'this.#safe = Math.max(this.#safe, Math.min(Number(row?.[0] ?? 0), newest))',
-    ],
-    'stores/postgres/append.ts': [
-      'if (readOnly !== undefined) throw new ReadOnlyStoreError(readOnly)',
     ],
   }),
 ]
