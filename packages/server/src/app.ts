@@ -293,7 +293,7 @@ function publicPages(app: Hono<ServerEnv>, parts: ServerParts, gate: Gate): void
   })
   app.get('/health/ready', async (c) => {
     c.set('route', '/health/ready')
-    const { ok } = await readiness(parts)
+    const ok = await readiness(parts)
     return json({ ok }, ok ? 200 : 503)
   })
   app.get('/health/detail', (c) =>

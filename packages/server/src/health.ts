@@ -1,79 +1,33 @@
 import { memoryUsage } from 'node:process'
-import { isEventualiError } from 'eventuali'
+import { checkHealth, type HealthReport } from 'eventuali'
 import type { Gauge } from './metrics.ts'
 import type { ServerParts } from './parts.ts'
-
-/** How one thing is. */
-export interface HealthCheck {
-  readonly name: string
-  readonly ok: boolean
-  /** What was found, or what is wrong and what to do. */
-  readonly detail: string
-}
 
 const CHECK_TIMEOUT_MS = 5000
 const SUBSCRIPTIONS_MAX = 100
 
-function words(error: unknown): string {
-  return isEventualiError(error) ? `${error.code}: ${error.message}` : 'it failed, see the log'
-}
-
-async function check(name: string, look: () => Promise<string>): Promise<HealthCheck> {
-  try {
-    return { name, ok: true, detail: await look() }
-  } catch (error) {
-    return { name, ok: false, detail: words(error) }
-  }
-}
-
 /** Whether requests can be served: the store answers, and the server is not closing. */
-export async function readiness({ store, closing }: ServerParts): Promise<HealthCheck> {
-  if (closing.aborted) return { name: 'server', ok: false, detail: 'it is closing' }
-  return check('store', async () => {
-    const { newest } = await store.positions({ timeoutMs: CHECK_TIMEOUT_MS })
-    return `the newest event is at ${newest}`
-  })
+export async function readiness({ store, closing }: ServerParts): Promise<boolean> {
+  if (closing.aborted) return false
+  try {
+    await store.positions({ timeoutMs: CHECK_TIMEOUT_MS })
+    return true
+  } catch {
+    return false
+  }
 }
 
-/** Everything that a person in charge would look at. */
-export async function details(parts: ServerParts): Promise<{
-  readonly ok: boolean
-  readonly adapter: string
-  readonly incarnation: string
-  readonly uptimeSeconds: number
-  readonly checks: readonly HealthCheck[]
-}> {
-  const { store, clock, metrics } = parts
-  const checks = await Promise.all([
-    readiness(parts),
-    check('settings', async () => {
-      const settings = await store.port.settings()
-      return Object.entries(settings)
-        .map(([name, value]) => `${name}=${value}`)
-        .join(', ')
-    }),
-    check('safe position', async () => {
-      const { safe, newest, blocker } = await store.positions({ timeoutMs: CHECK_TIMEOUT_MS })
-      if (blocker === undefined) return `${newest - safe} behind the newest`
-      const held = `held at ${blocker.position} for ${Math.round(blocker.sinceMs)} ms`
-      return `${held} by ${blocker.holders.join(', ')}`
-    }),
-    check('dead letters', async () => {
-      const found = await store.deadLetters.list({ limit: 100 })
-      return found.length === 100 ? '100 or more' : `${found.length}`
-    }),
-    check('subscriptions', async () => {
-      const lags = await lagsOf(parts)
-      return lags.map(({ name, lag }) => `${name}: ${lag} behind`).join(', ') || 'none'
-    }),
-  ])
-  return {
-    ok: checks.every(({ ok }) => ok),
-    adapter: store.adapter,
-    incarnation: store.incarnation,
-    uptimeSeconds: Math.round((clock.now() - metrics.startedMs) / 1000),
-    checks,
+/** What `checkHealth` finds, as the command `health` tells it; nothing is written. */
+export async function details(parts: ServerParts): Promise<
+  HealthReport & {
+    readonly ok: boolean
+    readonly uptimeSeconds: number
   }
+> {
+  const { store, clock, metrics, closing } = parts
+  const report = await checkHealth(store, { write: false, timeoutMs: CHECK_TIMEOUT_MS })
+  const uptimeSeconds = Math.round((clock.now() - metrics.startedMs) / 1000)
+  return { ok: report.status !== 'failed' && !closing.aborted, uptimeSeconds, ...report }
 }
 
 async function lagsOf({

@@ -44,7 +44,10 @@ describe('health and metrics', () => {
     expect((await request('GET', '/health/live')).json).toEqual({ ok: true })
     expect((await request('GET', '/health/ready')).json).toEqual({ ok: true })
     const detail = await request('GET', '/health/detail')
-    expect(detail.json).toMatchObject({ ok: true, adapter: 'memory' })
+    expect(detail.json).toMatchObject({ ok: true, adapter: 'memory', status: 'healthy' })
+    const names = (detail.json as { checks: { name: string }[] }).checks.map(({ name }) => name)
+    expect(names).toEqual(expect.arrayContaining(['read', 'durability', 'dead-letters']))
+    expect(names).not.toContain('write')
     const { text } = await request('GET', '/metrics')
     expect(text).toContain('eventuali_log_newest_position 1\n')
     expect(text).toMatch(
