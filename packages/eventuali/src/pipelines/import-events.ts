@@ -1,11 +1,12 @@
 import { type Clock, type Random, systemClock, systemRandom } from '../kernel/index.ts'
-import { ImportLineError, InvalidArgumentError } from '../model/index.ts'
+import { InvalidArgumentError } from '../model/index.ts'
 import type { BatchSource } from './batch-source.ts'
-import type { ImportBatch, ImportItem, SkippedLine } from './import-lines.ts'
+import type { ImportBatch, SkippedLine } from './import-lines.ts'
+import { ImportTally } from './import-tally.ts'
 import { type PortOrStore, portOf } from './port-or-store.ts'
 import { openBatches, type ThreadChoice, threadDefault } from './reading-thread.ts'
 import { type ImportSource, sourceNameOf } from './source.ts'
-import { type ImportTarget, isContentError, storeItems, unstorableItems } from './store-batch.ts'
+import type { ImportTarget } from './store-batch.ts'
 
 /** How far an import has come; everything counted is stored durably. */
 export interface ImportProgress {
@@ -59,8 +60,6 @@ const batchCountDefault = 1000
 const batchCountLimit = 10_000
 /** A batch of large events is cut short: two of them are in memory at a time. */
 export const batchBytesMax: number = 8 * 1024 * 1024
-/** Skipped lines of which the reason is kept. */
-export const skippedKeptMax = 1000
 
 /** Lines or events in one append, as asked for. */
 export function batchCount(value: number | undefined): number {
@@ -116,15 +115,11 @@ export async function importWith(
 }
 
 class ImportRun {
-  readonly #target: ImportTarget
   readonly #options: ImportOptions
-  readonly #sources: { readonly clock: Clock; readonly random: Random }
+  readonly #clock: Clock
+  readonly #tally: ImportTally
   readonly #source: BatchSource
   readonly #startedMs: number
-  readonly #skipped: SkippedLine[] = []
-  #skippedCount = 0
-  #events = 0
-  #duplicates = 0
 
   constructor(
     target: ImportTarget,
@@ -135,9 +130,10 @@ class ImportRun {
     const batchCountMax = batchCount(options.batchCountMax)
     const name = options.sourceName ?? sourceNameOf(source)
     const clock = options.clock ?? systemClock
-    this.#target = target
+    const sources = { clock, random: options.random ?? systemRandom }
     this.#options = options
-    this.#sources = { clock, random: options.random ?? systemRandom }
+    this.#clock = clock
+    this.#tally = new ImportTally(target, sources, options.skipInvalid === true)
     this.#startedMs = clock.monotonic()
     const bounds = { batchCountMax, batchBytesMax }
     const job = { source, name, bounds, now: () => clock.now(), signal: options.signal }
@@ -167,52 +163,22 @@ class ImportRun {
   }
 
   async #store(batch: ImportBatch): Promise<void> {
-    if (batch.skipped.length > 0) this.#skip(batch.skipped)
-    if (batch.items.length > 0) await this.#storeItems(batch.items)
+    if (batch.skipped.length > 0) this.#tally.skip(batch.skipped)
+    if (batch.items.length > 0) await this.#tally.store(batch.items)
+    const { events, duplicates, skippedCount: skipped } = this.#tally
     this.#options.onProgress?.({
-      events: this.#events,
-      duplicates: this.#duplicates,
-      skipped: this.#skippedCount,
+      ...{ events, duplicates, skipped },
       bytesRead: this.#source.bytesRead(),
     })
   }
 
-  async #storeItems(items: readonly ImportItem[]): Promise<void> {
-    try {
-      const counts = await storeItems(this.#target, items, this.#sources)
-      this.#events += counts.events
-      this.#duplicates += counts.duplicates
-    } catch (error) {
-      if (!isContentError(error)) throw error
-      const bad = unstorableItems(items)
-      if (bad.length === 0) throw error
-      this.#skip(bad)
-      const badLines = new Set(bad.map(({ line }) => line))
-      const rest = items.filter(({ line }) => !badLines.has(line))
-      if (rest.length > 0) await this.#storeItems(rest)
-    }
-  }
-
-  #skip(lines: readonly SkippedLine[]): void {
-    const [first] = lines
-    if (this.#options.skipInvalid !== true && first !== undefined) {
-      throw new ImportLineError(first.line, first.reason)
-    }
-    this.#skippedCount += lines.length
-    this.#skipped.push(...lines.slice(0, skippedKeptMax - this.#skipped.length))
-  }
-
   #result(): ImportResult {
-    const seconds = (this.#sources.clock.monotonic() - this.#startedMs) / 1000
-    const read = this.#events + this.#duplicates
+    const seconds = (this.#clock.monotonic() - this.#startedMs) / 1000
+    const { events, duplicates, skipped, skippedCount } = this.#tally
+    const read = events + duplicates
     return {
-      events: this.#events,
-      duplicates: this.#duplicates,
-      streams: this.#source.streamCount(),
-      skipped: this.#skipped,
-      skippedCount: this.#skippedCount,
-      seconds,
-      eventsPerSecond: seconds > 0 ? read / seconds : read,
+      ...{ events, duplicates, streams: this.#source.streamCount(), skipped, skippedCount },
+      ...{ seconds, eventsPerSecond: seconds > 0 ? read / seconds : read },
     }
   }
 }

@@ -6,7 +6,6 @@ import {
   assertTag,
   assertTypeName,
   type EventMetadata,
-  ImportLineError,
   ImportSourceError,
   InvalidArgumentError,
   InvalidNameError,
@@ -17,12 +16,12 @@ import {
   batchCount,
   type ImportOptions,
   type ImportResult,
-  skippedKeptMax,
 } from '../import-events.ts'
 import type { ImportItem, SkippedLine } from '../import-lines.ts'
+import { ImportTally } from '../import-tally.ts'
 import { type PortOrStore, portOf } from '../port-or-store.ts'
 import { type ImportSource, openSource, sourceNameOf } from '../source.ts'
-import { type ImportTarget, isContentError, storeItems, unstorableItems } from '../store-batch.ts'
+import type { ImportTarget } from '../store-batch.ts'
 import { timeOf } from '../timestamp.ts'
 import { jsonOf, type TypeNotes, type XesAttribute } from './attributes.ts'
 import { type XesEvent, XesReader } from './read-xes.ts'
@@ -78,22 +77,19 @@ export async function importXes(
 }
 
 class XesImport {
-  readonly #target: ImportTarget
+  readonly #tally: ImportTally
   readonly #source: ImportSource
   readonly #options: XesImportOptions
   readonly #name: string
   readonly #ordinals = new Map<string, number>()
-  readonly #skipped: SkippedLine[] = []
-  #skippedCount = 0
-  #events = 0
-  #duplicates = 0
 
   constructor(target: ImportTarget, source: ImportSource, options: XesImportOptions) {
     const { category = 'case' } = options
     if (category === '' || category.includes('-')) {
       throw new InvalidArgumentError('category', 'must be a name without "-"')
     }
-    this.#target = target
+    const { clock = systemClock, random = systemRandom, skipInvalid = false } = options
+    this.#tally = new ImportTally(target, { clock, random }, skipInvalid === true)
     this.#source = source
     this.#options = options
     this.#name = options.sourceName ?? sourceNameOf(source)
@@ -108,18 +104,18 @@ class XesImport {
     let items: ImportItem[] = []
     let bytes = 0
     const store = async () => {
-      if (items.length > 0) await this.#store(items)
+      if (items.length > 0) await this.#tally.store(items)
       items = []
       bytes = 0
-      const counts = { events: this.#events, duplicates: this.#duplicates }
-      onProgress?.({ ...counts, skipped: this.#skippedCount, bytesRead: opened.bytesRead() })
+      const { events, duplicates, skippedCount: skipped } = this.#tally
+      onProgress?.({ events, duplicates, skipped, bytesRead: opened.bytesRead() })
       signal?.throwIfAborted()
     }
     try {
       for await (const found of this.#found(reader, opened.chunks)) {
         const item = 'reason' in found ? found : this.#itemOf(found)
         if ('reason' in item) {
-          this.#skip([item])
+          this.#tally.skip([item])
           continue
         }
         items.push(item)
@@ -162,37 +158,12 @@ class XesImport {
     }
   }
 
-  async #store(items: readonly ImportItem[]): Promise<void> {
-    const { clock = systemClock, random = systemRandom } = this.#options
-    try {
-      const counts = await storeItems(this.#target, items, { clock, random })
-      this.#events += counts.events
-      this.#duplicates += counts.duplicates
-    } catch (error) {
-      if (!isContentError(error)) throw error
-      const bad = unstorableItems(items)
-      if (bad.length === 0) throw error
-      this.#skip(bad)
-      const badLines = new Set(bad.map(({ line }) => line))
-      const rest = items.filter(({ line }) => !badLines.has(line))
-      if (rest.length > 0) await this.#store(rest)
-    }
-  }
-
-  #skip(lines: readonly SkippedLine[]): void {
-    const [first] = lines
-    if (this.#options.skipInvalid !== true && first !== undefined) {
-      throw new ImportLineError(first.line, first.reason)
-    }
-    this.#skippedCount += lines.length
-    this.#skipped.push(...lines.slice(0, skippedKeptMax - this.#skipped.length))
-  }
-
   #result(seconds: number, emptyTraces: number): XesImportResult {
-    const read = this.#events + this.#duplicates
+    const { events, duplicates, skipped, skippedCount } = this.#tally
+    const read = events + duplicates
     return {
-      ...{ events: this.#events, duplicates: this.#duplicates, streams: this.#ordinals.size },
-      ...{ skipped: this.#skipped, skippedCount: this.#skippedCount, emptyTraces, seconds },
+      ...{ events, duplicates, streams: this.#ordinals.size },
+      ...{ skipped, skippedCount, emptyTraces, seconds },
       eventsPerSecond: seconds > 0 ? read / seconds : read,
     }
   }
