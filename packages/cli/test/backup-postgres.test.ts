@@ -1,3 +1,6 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openStore } from 'eventuali'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type PostgresServer,
@@ -19,8 +22,10 @@ describe.skipIf(postgresSkipReason() !== undefined)('backups and schemas of Post
   })
 
   it('leaves copies of files to the server', async () => {
-    const argv = ['backup', '--store', await server.database(), '--out', '/tmp/x', '--physical']
-    const refused = await run(argv)
+    const url = await server.database()
+    await (await openStore(url)).close()
+    const out = join(tmpdir(), 'eventuali-never-made')
+    const refused = await run(['backup', '--store', url, '--out', out, '--physical'])
     expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('pg_basebackup') })
   })
 

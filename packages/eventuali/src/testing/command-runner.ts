@@ -82,11 +82,12 @@ class CommandRunner {
   /** The whole state, seen by every read there is. */
   async everything(): Promise<unknown> {
     const log = await this.#log(this.#store, { includeArchived: true, direction: 'forward' })
+    const active = await this.#log(this.#store, { direction: 'forward' })
     const heads = []
     for (let i = 0; i < streamCount; i++)
       heads.push(this.#head(await this.#store.stream(this.#name(i))))
     const { safe, newest } = await this.#store.positions()
-    return { log, heads, ahead: safe <= newest }
+    return { log, active, heads, ahead: safe <= newest }
   }
 
   #step(access: StreamAccess, command: WriteCommand | ReadCommand): Promise<unknown> {

@@ -129,6 +129,10 @@ const regressions: readonly (RunOptions & { readonly showed: string })[] = [
     ...{ seed: 2_071_925_901, needs: [] },
     showed: 'that the harness did not know an event removed on its way to a handler',
   },
+  {
+    ...{ seed: 841_511_518, needs: [], actionCount: SWEEP_ACTION_COUNT },
+    showed: 'that the harness asked for dead letters before the last one was parked',
+  },
 ]
 
 test.each(regressions)('seed $seed: $showed', async ({ showed: _showed, ...options }) => {
