@@ -42,19 +42,50 @@ describe('the packed library', () => {
   test('is loaded without a database or a network', async () => {
     library.write(
       'import.js',
-      `const before = new Set(process.moduleLoadList)
+      `import { registerHooks } from 'node:module'
+const before = new Set(process.moduleLoadList)
+const files = []
+registerHooks({
+  load: (url, context, next) => {
+    if (url.startsWith('file:')) files.push(url)
+    return next(url, context)
+  },
+})
 const started = performance.now()
 await import('eventuali')
 const took = performance.now() - started
 const loaded = process.moduleLoadList.filter((name) => !before.has(name))
-console.log(JSON.stringify({ took, loaded }))
+console.log(JSON.stringify({ took, loaded, files }))
 `,
     )
     const { output } = await library.node(['import.js'])
-    const { took, loaded } = JSON.parse(output) as { took: number; loaded: string[] }
+    const { took, loaded, files } = JSON.parse(output) as {
+      readonly took: number
+      readonly loaded: readonly string[]
+      readonly files: readonly string[]
+    }
     console.log(`import 'eventuali': ${took.toFixed(0)} ms`)
     const heavy = /sqlite|child_process|NativeModule (tls|http|https|http2|dns)$/
     expect(loaded.filter((name) => heavy.test(name))).toEqual([])
+    // Each file costs the better part of a millisecond, see docs/adr/0022-published-files.md.
+    expect(files.length).toBeLessThan(30)
+  })
+
+  test('starts threads of its own', async () => {
+    library.write('double.js', 'export const handle = async () => {}\n')
+    library.write(
+      'threads.js',
+      `import { openStore, processAll } from 'eventuali'
+const store = await openStore('memory:')
+await store.append('order-1', { type: 'OrderPlaced', data: {} })
+const work = { module: new URL('./double.js', import.meta.url) }
+const { events } = await processAll(store, { partitions: 2, work })
+console.log(events)
+await store.close()
+`,
+    )
+    const { output, exitCode } = await library.node(['threads.js'])
+    expect([exitCode, output]).toEqual([0, '1\n'])
   })
 
   test('type-checks strictly, with its own declarations checked too', async () => {

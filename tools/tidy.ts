@@ -60,9 +60,9 @@ export function checkLock(file: string, text: string): Complaint[] {
 /** The source files behind the `exports` of a package. */
 export function entriesOf(folder: string, manifest: PackageFile): string[] {
   return Object.values(manifest.exports ?? {}).flatMap((target) => {
-    if (typeof target !== 'object' || target === null || !('default' in target)) return []
-    return [`${folder}/${String(target.default).slice(2)}`].map((built) =>
-      built.replace('/dist/', '/src/').replace(/\.js$/, '.ts'),
+    if (typeof target !== 'object' || target === null || !('types' in target)) return []
+    return [`${folder}/${String(target.types).slice(2)}`].map((built) =>
+      built.replace('/dist/', '/src/').replace(/\.d\.ts$/, '.ts'),
     )
   })
 }

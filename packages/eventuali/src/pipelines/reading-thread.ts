@@ -7,6 +7,7 @@ import type { SendJob, SentFailure, SentMessage } from './batch-sender.ts'
 import { type BatchJob, type BatchSource, readHere } from './batch-source.ts'
 import type { ImportBatch } from './import-lines.ts'
 import { BatchUnpacker } from './packed-batch.ts'
+import { threadProgram } from './thread-program.ts'
 
 /** When and how a file is read by a second thread. */
 export interface ThreadChoice {
@@ -16,13 +17,9 @@ export interface ThreadChoice {
   readonly program: URL | undefined
 }
 
-// A bundled program has this code in another file, and no program for the thread beside it.
-const [, extension] = /\/pipelines\/reading-thread\.([jt]s)$/.exec(import.meta.url) ?? []
-
 export const threadDefault: ThreadChoice = {
   fromBytes: availableParallelism() > 1 ? 512 * 1024 : Number.POSITIVE_INFINITY,
-  program:
-    extension === undefined ? undefined : new URL(`import-worker.${extension}`, import.meta.url),
+  program: threadProgram('import-worker'),
 }
 
 // More is no faster: what survives fewer collections of the young takes more room when it is old.

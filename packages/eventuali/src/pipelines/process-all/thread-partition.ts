@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads'
 import { InvalidArgumentError, type RecordedEvent, WorkerFailedError } from '../../model/index.ts'
+import { threadProgram } from '../thread-program.ts'
 import type { Partition } from './partition.ts'
 import type { FromThread, ThreadJob, ToThread } from './work.ts'
 
-// A bundled program has this code in another file, and no program for the thread beside it.
-const [, extension] = /\/process-all\/thread-partition\.([jt]s)$/.exec(import.meta.url) ?? []
+const program = threadProgram('process-all/thread-program')
 
 /** A partition in a thread of its own. */
 export class ThreadPartition implements Partition {
@@ -15,12 +15,11 @@ export class ThreadPartition implements Partition {
 
   /** Throws InvalidArgumentError where the library is bundled, so that there is no program. */
   constructor(job: ThreadJob) {
-    if (extension === undefined) {
+    if (program === undefined) {
       const why = 'needs the library in its own files: leave `eventuali` out of the bundle'
       throw new InvalidArgumentError('work.module', why)
     }
     this.#partition = job.partition
-    const program = new URL(`thread-program.${extension}`, import.meta.url)
     this.#worker = new Worker(program, { name: 'eventuali-partition', workerData: job })
     this.#worker.on('message', (message: FromThread) => this.#settle(message))
     const fail = (error: unknown): void => {
