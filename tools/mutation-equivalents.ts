@@ -52,4 +52,40 @@ export const equivalents: readonly Equivalent[] = [
     to: 'false',
     reason: 'Saves a last look that finds nothing.',
   },
+  {
+    file: `${src}/store/reads.ts`,
+    from: 'page[0]?.version !== from',
+    to: 'true',
+    reason: 'Saves a look at the head where the first event tells that it is kept.',
+  },
+  {
+    file: `${src}/store/reads.ts`,
+    from: '!registry.evolves',
+    to: 'false',
+    reason: 'Saves a pass over the types; where nothing evolves, they are what they were.',
+  },
+  {
+    file: `${src}/stores/sqlite/query.ts`,
+    from: 'item.typeIds.length > 0',
+    to: 'item.typeIds.length >= 0',
+    reason: 'Saves a statement: an item without types that are stored matches nothing.',
+  },
+  {
+    file: `${src}/stores/sqlite/reads.ts`,
+    from: 'cursor.after < cursor.upTo',
+    to: 'true',
+    reason: 'Costs a turn of the event loop after the last page.',
+  },
+  {
+    file: `${src}/stores/sqlite/reads.ts`,
+    from: 'cursor.after >= cursor.upTo',
+    to: 'false',
+    reason: 'Saves a statement that would find nothing.',
+  },
+  {
+    file: `${src}/stores/sqlite/reads.ts`,
+    from: 'cursor.after >= cursor.upTo',
+    to: 'cursor.after > cursor.upTo',
+    reason: 'Saves a statement that would find nothing.',
+  },
 ]

@@ -63,7 +63,15 @@ async function tryMutants(mutate: readonly string[]): Promise<MutantResult[]> {
     dryRunTimeoutMinutes: 20,
     reporters: ['progress-append-only'],
     tempDirName: '.tmp/mutation',
-    ignorePatterns: ['.tmp', 'bench', 'docs', 'examples', '**/dist', '**/bundle', '**/*.tsbuildinfo'],
+    ignorePatterns: [
+      '.tmp',
+      'bench',
+      'docs',
+      'examples',
+      '**/dist',
+      '**/bundle',
+      '**/*.tsbuildinfo',
+    ],
     // TypeScript 7 has no interface for the rewriting of a tsconfig, and none is needed.
     tsconfigFile: 'none',
     disableTypeChecks: false,

@@ -20,7 +20,7 @@ export interface BoundedRead extends BoundedCall {
   readonly fresh?: Freshness | undefined
 }
 
-/** Throws InvalidArgumentError unless options are an object, and a signal a signal. */
+/** Throws InvalidArgumentError unless options are an object with a real signal and freshness. */
 export function assertCall(options: BoundedRead): void {
   if (typeof options !== 'object' || options === null) {
     throw new InvalidArgumentError('options', 'must be an object')
@@ -30,12 +30,6 @@ export function assertCall(options: BoundedRead): void {
   if (signal === undefined) return
   if (typeof signal?.throwIfAborted === 'function' && typeof signal.aborted === 'boolean') return
   throw new InvalidArgumentError('signal', 'must be an AbortSignal')
-}
-
-/** Throws InvalidArgumentError unless the options of a read are that, and its freshness one. */
-export function assertRead(options: BoundedRead): void {
-  assertCall(options)
-  assertFreshness(options.fresh)
 }
 
 /** Which of an event's two times a moment goes by: its own, or the store's. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { defineEvents, event, type } from '../model/index.ts'
+import { defineEvents, event, type RecordedEvent, replacedBy, type } from '../model/index.ts'
 import { openStore } from './index.ts'
 
 const events = defineEvents({
@@ -17,6 +17,23 @@ const events = defineEvents({
 })
 const renamed = defineEvents({
   Ordered: event(type<{ total: number }>(), { formerly: ['Placed'] }),
+})
+const moved = defineEvents({
+  Named: type<{ name: string }>(),
+  Moved: event(type<{ city: string }>(), {
+    version: 2,
+    formerly: ['Changed', 'Pinged'],
+    into: ['Named'],
+    upcast: {
+      1: ({ name, city }, stored) =>
+        stored.type === 'Pinged'
+          ? replacedBy([])
+          : replacedBy([
+              { type: 'Named', data: { name } },
+              { type: 'Moved', data: { city }, version: 2 },
+            ]),
+    },
+  }),
 })
 
 describe.each(['memory:', 'sqlite::memory:'])('reading from %s', (url) => {
@@ -57,6 +74,42 @@ describe.each(['memory:', 'sqlite::memory:'])('reading from %s', (url) => {
     expect(last.map(({ type: name, version }) => [name, version])).toEqual([['Ordered', 5]])
   })
 
+  it('gives what stands in the place of an event in its order, and nothing for what is gone', async () => {
+    await using store = await openStore(url, { events: [moved], unknown: 'allow' })
+    await store.append('a-1', [
+      { type: 'Changed', data: { name: 'Ada', city: 'Rome' } },
+      { type: 'Pinged', data: {} },
+      { type: 'Changed', data: { name: 'Bob', city: 'Oslo' } },
+    ])
+    const told = ({ type: name, version, data }: RecordedEvent) =>
+      `${version} ${name} ${Object.values(data as object)}`
+    const all = ['1 Named Ada', '1 Moved Rome', '3 Named Bob', '3 Moved Oslo']
+    expect((await store.readStream('a-1').toArray()).map(told)).toEqual(all)
+    const back = await store.readAll({ direction: 'backward', limit: 3 }).toArray()
+    expect(back.map(told)).toEqual(all.toReversed().slice(0, 3))
+    const one: string[] = []
+    for await (const found of store.readStream('a-1', { from: 2, to: 2 })) one.push(told(found))
+    expect(one).toEqual([])
+  })
+
+  it('ends a loop at the end, or when it is left', async () => {
+    await using store = await openStore(url)
+    for (let n = 1; n <= 3; n++) await store.append('a-1', { type: 'A', data: { n } })
+    const seen: number[] = []
+    for await (const { version } of store.readStream('a-1')) seen.push(version)
+    for await (const { version } of store.readAll()) {
+      seen.push(version)
+      if (version === 2) break
+    }
+    expect(seen).toEqual([1, 2, 3, 1, 2])
+    const iterator = store.readAll()[Symbol.asyncIterator]()
+    await iterator.next()
+    const ended = { done: true, value: undefined }
+    expect(await iterator.return?.()).toEqual(ended)
+    const none = store.readStream('none')[Symbol.asyncIterator]()
+    expect([await none.next(), await none.next()]).toEqual([ended, ended])
+  })
+
   it('refuses options that are none', async () => {
     await using store = await openStore(url)
     const all: [string, object][] = [
@@ -76,6 +129,16 @@ describe.each(['memory:', 'sqlite::memory:'])('reading from %s', (url) => {
     for (const asOf of ['2026-01-01', new Date(Number.NaN), 5]) {
       const reading = async () => store.readStream('a-1', { asOf: asOf as never }).toArray()
       await expect(reading()).rejects.toThrow('asOf must be a valid Date')
+    }
+    const negative = store.readAll.bind(store, { limit: -1 })
+    expect(negative).toThrow('limit must be an integer of 0 or more')
+    for (const signal of [{}, { throwIfAborted: () => {} }, 'now', null]) {
+      const reading = async () => store.readAll({ signal: signal as never }).toArray()
+      await expect(reading()).rejects.toThrow('signal must be an AbortSignal')
+    }
+    for (const fresh of [5, { position: -1 }, 'soon']) {
+      const reading = async () => store.readAll({ fresh: fresh as never }).toArray()
+      await expect(reading()).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
     }
   })
 })

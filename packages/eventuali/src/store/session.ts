@@ -7,7 +7,7 @@ import {
   type StoreTransaction,
 } from '../ports/index.ts'
 import { overTransaction } from '../projections/index.ts'
-import { assertRead } from './read-options.ts'
+import { assertCall } from './read-options.ts'
 
 /** Options of `store.session`. */
 export interface SessionOptions {
@@ -107,7 +107,7 @@ export function notingAppends(port: EventStore, seen: Seen): EventStore {
  * program itself has appended, so that a store does not change its ways with its first replica.
  */
 export function ownRead<O extends ReadOptions>(options: O, seen: Seen | undefined): O {
-  assertRead(options)
+  assertCall(options)
   if (options.fresh !== undefined) return options
   return { ...options, fresh: seen === undefined ? {} : { position: seen.position } }
 }
@@ -132,7 +132,7 @@ function overSeen(port: EventStore, seen: Seen): EventStore {
 
 /** The options of a read with what the session has to see in them. */
 function sessionRead(seen: Seen, options: ReadOptions = {}): ReadOptions {
-  assertRead(options)
+  assertCall(options)
   const { fresh = {} } = options
   const bound = fresh === 'primary' ? { withinMs: 0 } : fresh
   return { ...options, fresh: freshAt(bound, seen.position) }

@@ -18,7 +18,6 @@ import { type ForkOptions, type ForkResult, forkStore } from './fork.ts'
 import { changeStream, type LifecycleOptions } from './lifecycle.ts'
 import {
   assertCall,
-  assertRead,
   assertStreams,
   type BoundedCall,
   type BoundedRead,
@@ -115,7 +114,7 @@ export abstract class StoreBase {
   /** What is known of one stream, or undefined when it never was. */
   stream(name: string, options: BoundedRead = {}): Promise<StreamInfo | undefined> {
     if (typeof name !== 'string') throw new InvalidNameError('stream', name, 'is not a string')
-    assertRead(options)
+    assertCall(options)
     return this.port.stream(name, this.bounded(options))
   }
 

@@ -64,7 +64,6 @@ import {
 } from './append-many.ts'
 import {
   assertCall,
-  assertRead,
   type BoundedCall,
   type ReadAllOptions,
   type ReadStreamOptions,
@@ -206,7 +205,7 @@ export class Store<E extends EventInput = EventInput> extends StoreBase implemen
 
   /** The events of one stream, every committed one, in version order unless said otherwise. */
   readStream(stream: string, options: ReadStreamOptions = {}): EventSequence<StoredEvent<E>> {
-    assertRead(options)
+    assertCall(options)
     const pages = streamPages(this.port, this.runtime, stream, this.bounded(options))
     return new EventSequence(pages as () => AsyncIterable<readonly StoredEvent<E>[]>)
   }

@@ -159,6 +159,10 @@ export const streamCases: readonly ContractCase<EventStoreContext>[] = [
     assert.deepEqual(await ctx.streamNames({ category }), [category, ...names])
     assert.deepEqual(await ctx.streamNames({ prefix: `${category}-a` }), names.slice(0, 2))
     assert.deepEqual(await ctx.streamNames({ prefix: `${category}-a`, category: fresh('no') }), [])
+    assert.deepEqual(
+      await ctx.streamNames({ prefix: `${category}-a`, category }),
+      names.slice(0, 2),
+    )
     const infos = await drain(ctx.store.streams({ prefix: `${category}-` }))
     for (const info of infos) assert.deepEqual(info, await ctx.info(info.stream))
   }),
@@ -175,6 +179,9 @@ export const streamCases: readonly ContractCase<EventStoreContext>[] = [
       seen.push(...page)
     }
     assert.deepEqual(seen, names)
+    // The bare name is the first of its category, and counts.
+    await ctx.append(category, 1)
+    assert.deepEqual(await ctx.streamNames({ category, limit: 2 }), [category, names[0]])
   }),
 
   law('streams: names sort by the bytes of their UTF-8 text', async (ctx) => {
@@ -210,5 +217,7 @@ export const streamCases: readonly ContractCase<EventStoreContext>[] = [
       names,
       entries.map((entry) => entry.stream),
     )
+    const after = names[50]
+    assert.deepEqual(await ctx.streamNames({ category, after }), names.slice(51))
   }),
 ]
