@@ -88,4 +88,28 @@ export const equivalents: readonly Equivalent[] = [
     to: 'cursor.after > cursor.upTo',
     reason: 'Saves a statement that would find nothing.',
   },
+  {
+    file: `${src}/subscriptions/consumer/event-queue.ts`,
+    from: 'bytesLeft > 0',
+    to: 'true',
+    reason: 'The next turn finds no room for one more, and ends there.',
+  },
+  {
+    file: `${src}/subscriptions/consumer/event-queue.ts`,
+    from: 'room === 0',
+    to: 'false',
+    reason: 'Nothing is taken out of the chunk, and all of it is put back.',
+  },
+  {
+    file: `${src}/subscriptions/consumer/lane.ts`,
+    from: "again !== 'parked'",
+    to: 'false',
+    reason: 'What is asked for is found again at the next look at the records.',
+  },
+  {
+    file: `${src}/subscriptions/consumer/letter-retry.ts`,
+    from: "outcome.kind === 'trouble'",
+    to: "outcome.kind !== 'trouble'",
+    reason: 'What is asked for is found again at the next look at the records.',
+  },
 ]

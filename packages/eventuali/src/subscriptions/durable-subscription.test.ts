@@ -104,6 +104,15 @@ describe('DurableSubscription', () => {
     await Promise.all(members.map((member) => member.stop()))
   })
 
+  it('with a handler is no loop, even where it never began', async () => {
+    const store = await openMemoryStore()
+    const subscription = subscribe(store, { signal: AbortSignal.abort() }, () => {})
+    const loop = async () => {
+      for await (const _ of subscription) break
+    }
+    await expect(loop()).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+  })
+
   it('starts with what comes, when it is told so', async () => {
     const store = await openMemoryStore()
     await append(store, 'a-1', { n: 1 })

@@ -1,9 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { seededRandom, systemClock } from '../kernel/index.ts'
+import { type Clock, seededRandom, systemClock } from '../kernel/index.ts'
 import { ConnectionError, type RecordedEvent } from '../model/index.ts'
 import type { EventStore, NewEvent } from '../ports/index.ts'
 import { openMemoryStore } from '../stores/memory/index.ts'
+import { filterOf } from './feed.ts'
 import {
   type BatchHandler,
   type EventHandler,
@@ -202,6 +203,32 @@ describe('Subscription', () => {
     await expect(read()).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
     await subscription.stop()
   })
+
+  it('joins one type or category with the list of them', () => {
+    const words = { type: 'A', types: ['B'], category: 'a', categories: ['b'] }
+    expect(filterOf(words)).toMatchObject({ types: ['B', 'A'], categories: ['b', 'a'] })
+    expect(filterOf({ type: 'A' })).toMatchObject({ types: ['A'], categories: undefined })
+  })
+
+  it('looks as often as it is told to, and is over with its block', async () => {
+    const store = await openMemoryStore()
+    const asked: number[] = []
+    const timer: Clock['timer'] = (ms, ...rest) => {
+      asked.push(ms)
+      return systemClock.timer(ms, ...rest)
+    }
+    const clock = { ...systemClock, timer }
+    const runtime = { clock, random: seededRandom(1), map: <T>(all: T) => all, onEnd: () => {} }
+    const handler = () => {}
+    const options = { pollIntervalMs: 7 }
+    const subscription = new Subscription<RecordedEvent>(store, options, handler, runtime)
+    {
+      await using _ = subscription
+      await until(() => asked.length > 0)
+    }
+    expect(subscription.state).toBe('stopped')
+    expect(Math.max(...asked)).toBeLessThanOrEqual(7)
+  })
 })
 
 describe('waitForPosition', () => {
@@ -212,6 +239,23 @@ describe('waitForPosition', () => {
     expect(await waiting).toBe(1)
     await expect(waitForPosition(store, 9, systemClock, { timeoutMs: 30 })).rejects.toMatchObject({
       code: 'TIMEOUT',
+      message: expect.stringContaining('within 30 ms'),
     })
+  })
+
+  it('hands its signal on to the store', async () => {
+    const store = await openMemoryStore()
+    const stop = new AbortController()
+    const signals: unknown[] = []
+    const positions: EventStore['positions'] = (options) => {
+      signals.push(options?.signal)
+      return store.positions(options)
+    }
+    const looked = { positions, watch: store.watch.bind(store) }
+    const waiting = waitForPosition(looked, 9, systemClock, { signal: stop.signal })
+    await until(() => signals.length > 1)
+    stop.abort(new Error('enough'))
+    await expect(waiting).rejects.toThrow('enough')
+    expect(new Set(signals)).toEqual(new Set([stop.signal]))
   })
 })

@@ -43,6 +43,14 @@ describe('EventQueue', () => {
     expect(queue.take(1000, 1)).toEqual([])
   })
 
+  it('counts what it has taken of one chunk against the next', () => {
+    const queue = new EventQueue()
+    const large = events(3, 100_000)
+    for (const event of large) queue.push([event])
+    expect(positions(queue.take(1000, 250_000))).toEqual(positions(large.slice(0, 2)))
+    expect(positions(queue.take(1000, 250_000))).toEqual(positions(large.slice(2)))
+  })
+
   it('goes on in chunks that were never measured', () => {
     const queue = new EventQueue(false)
     const first = events(4, 100_000)

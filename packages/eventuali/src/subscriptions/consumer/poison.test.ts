@@ -110,6 +110,26 @@ describe('an event whose handler fails for good', () => {
     await second.stop()
   })
 
+  it('keeps its key closed while one behind it fails in its turn', async () => {
+    const { store, letters, done, poison, start } = await rig()
+    poison.add('a-1:1').add('a-1:2')
+    await append(store, 'a-1', { n: 1 }, { n: 2 }, { n: 3 })
+    const consumer = start()
+    expect(consumer.state).toBe('catching-up')
+    await consumer.reached(3, { timeoutMs: 2000 })
+    poison.delete('a-1:1')
+    await letters.retryAll('test')
+    const states = async () =>
+      (await letters.list({ state: 'any' })).map(({ state, reason }) => `${state} ${reason}`)
+    const closed = ['done failed', 'parked failed', 'parked follows']
+    await until(async () => String(await states()) === String(closed))
+    await append(store, 'a-1', { n: 4 })
+    await consumer.reached(4, { timeoutMs: 2000 })
+    expect(done).toEqual(['a-1:1'])
+    expect(await states()).toEqual([...closed, 'parked follows'])
+    await consumer.stop()
+  })
+
   it('lets its followers go on when it is discarded with a reason', async () => {
     const { store, letters, done, poison, start } = await rig()
     poison.add('a-1:1')
