@@ -110,6 +110,43 @@ describe.each(['memory:', 'sqlite::memory:'])('reading from %s', (url) => {
     expect([await none.next(), await none.next()]).toEqual([ended, ended])
   })
 
+  it('lists streams by what chooses some, and refuses what chooses none', async () => {
+    await using store = await openStore(url)
+    for (const name of ['a', 'a-1', 'a-b-1', 'ab-1']) {
+      await store.append(name, { type: 'A', data: {} })
+    }
+    const names = async (options: object) =>
+      (await store.streams(options).toArray()).map(({ stream }) => stream)
+    expect(await names({ category: 'a' })).toEqual(['a', 'a-1', 'a-b-1'])
+    expect(await names({ category: 'a-b' })).toEqual([])
+    expect(await names({ category: 'a', limit: 0 })).toEqual([])
+    const all: [string, object, string][] = [
+      ['prefix', { prefix: 5 }, 'must be a string'],
+      ['category', { category: 'a\ud800' }, 'holds a lone surrogate'],
+      ['limit', { limit: -1 }, 'must be an integer of 0 or more'],
+      ['limit', { limit: 0.5 }, 'must be an integer of 0 or more'],
+    ]
+    for (const [argument, options, reason] of all) {
+      await expect(names(options)).rejects.toThrow(`${argument} ${reason}`)
+    }
+  })
+
+  it('subscribes to events under their new names', async () => {
+    await using store = await openStore(url, { events: [renamed], unknown: 'allow' })
+    await store.append('a-1', [
+      { type: 'Placed', data: { total: 1 } },
+      { type: 'Other', data: {} },
+      { type: 'Ordered', data: { total: 2 } },
+    ])
+    for (const filter of [{ type: 'Ordered' }, { types: ['Ordered'] }, {}]) {
+      const seen: string[] = []
+      await using _ = store.subscribe(filter, (found) => seen.push(found.type))
+      const wanted = 'type' in filter || 'types' in filter ? 2 : 3
+      await expect.poll(() => seen.length).toBe(wanted)
+      expect(seen.filter((name) => name === 'Ordered')).toHaveLength(2)
+    }
+  })
+
   it('refuses options that are none', async () => {
     await using store = await openStore(url)
     const all: [string, object][] = [

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { deadlineIn, sleep, systemClock } from '../../kernel/index.ts'
 import { deferred, GroupCommit, GroupFailure, type GroupOutcome } from './group-commit.ts'
 
@@ -40,6 +40,68 @@ test('what is submitted in one turn shares a group', async () => {
   const results = await Promise.all([deep('a', 0), deep('b', 3), deep('c', 9)])
   expect(results).toEqual(['a!', 'b!', 'c!'])
   expect(groups).toEqual([['a', 'b', 'c']])
+})
+
+describe('a lone caller', () => {
+  /** Groups that were committed before each turn of the event loop, for `count` requests. */
+  async function turnsOf(count: number, commit: () => void, monotonic = () => 0) {
+    const groups: number[] = []
+    const queue = new GroupCommit<Job, string>({
+      clock: { ...clock, monotonic },
+      splits: () => true,
+      commit: (group) => {
+        commit()
+        groups[groups.length - 1] = (groups.at(-1) ?? 0) + 1
+        return group.map(() => 'done')
+      },
+    })
+    let isOver = false
+    const turn = () => {
+      groups.push(0)
+      if (!isOver) setImmediate(turn)
+    }
+    turn()
+    for (let n = 0; n < count; n++) await queue.submit(job(`${n}`))
+    isOver = true
+    return groups.filter((n) => n > 0)
+  }
+
+  test('waits for a turn at first, and then at each sixteenth request', async () => {
+    const turns = await turnsOf(100, () => {})
+    expect(turns.slice(0, 7)).toEqual(Array(7).fill(1))
+    expect(Math.max(...turns)).toBe(16)
+    expect(turns.length).toBeLessThan(20)
+  })
+
+  test('waits for a turn after each slow request', async () => {
+    let nowMs = 0
+    const turns = await turnsOf(
+      30,
+      () => {
+        nowMs += 5
+      },
+      () => nowMs,
+    )
+    expect(turns).toEqual(Array(30).fill(1))
+  })
+
+  test('shares groups again as soon as others come', async () => {
+    const sizes: number[] = []
+    const queue = grouped((group) => {
+      sizes.push(group.length)
+      return group.map((j) => j.name)
+    })
+    const caller = async (name: string, count: number) => {
+      for (let n = 0; n < count; n++) await queue.submit(job(name))
+    }
+    await caller('a', 50)
+    expect(sizes).toEqual(Array(50).fill(1))
+    sizes.length = 0
+    await Promise.all(['a', 'b', 'c', 'd'].map((name) => caller(name, 100)))
+    // What the first few do alone, in the turn that the lone caller has begun, is bounded.
+    expect(sizes.filter((size) => size < 4).length).toBeLessThanOrEqual(16 * 4)
+    expect(sizes.slice(-50)).toEqual(Array(50).fill(4))
+  })
 })
 
 test('a group is bounded by events and by bytes; one request alone may be larger', async () => {
@@ -321,12 +383,14 @@ test('a deadline that passes before the group begins touches that caller only', 
 
 test('deadlines pass in any order while the lane is taken, others go on', async () => {
   const { opened, open } = gate()
+  const taken = gate()
   const queue = grouped(async (group) => {
+    taken.open()
     if (group[0]?.name === 'first') await opened
     return group.map((j) => j.name)
   })
   const first = queue.submit(job('first'))
-  await sleep(clock, 2)
+  await taken.opened
   const names = ['short', 'long', 'shorter']
   const [short, long, shorter] = [30, 60_000, 10].map((ms, i) =>
     queue.submit(job(names[i] as string), deadlineIn(clock, ms)),

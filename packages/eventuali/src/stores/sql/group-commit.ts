@@ -49,6 +49,11 @@ export interface GroupLimits {
 const ADAPTED_COUNT_MIN = 64
 /** How much a new measurement counts. */
 const ADAPTING = 0.25
+/** So many turns of the event loop with one request each, and the caller counts as a lone one. */
+const LONE_TURNS_MIN = 8
+/** What a lone caller may commit in one turn: so many groups, and none after so many milliseconds. */
+const TURN_GROUPS_MAX = 16
+const TURN_MS_MAX = 1
 
 const groupLimitsDefault: GroupLimits = {
   queueCountMax: 20_000,
@@ -94,7 +99,7 @@ const unbounded: Deadline = { leftMs: () => Number.POSITIVE_INFINITY, signal: un
 /**
  * Shares commits between concurrent callers: what was submitted in one turn of the event loop is
  * handed over together, first come first served. Whatever goes wrong with one request touches
- * its caller only. A lone caller waits for no timer.
+ * its caller only. A lone caller waits for no timer, and seldom for a turn.
  */
 export class GroupCommit<Q extends Sized, O> {
   readonly #options: GroupCommitOptions<Q, O>
@@ -108,6 +113,10 @@ export class GroupCommit<Q extends Sized, O> {
   #held = false
   #scheduled = false
   #closed = false
+  /** Turns in a row with one request, committed synchronously. */
+  #loneTurns = 0
+  #turnGroups = 0
+  #turnStartedMs = 0
   #drained: (() => void)[] = []
   /** Milliseconds of an event in the groups so far, about; 0 until there was a large one. */
   #msOfEvent = 0
@@ -216,11 +225,25 @@ export class GroupCommit<Q extends Sized, O> {
   /**
    * A turn of the event loop, not a microtask: callers at different depths of awaiting and other
    * sockets' requests join the same group, and a synchronous commit in a loop does not starve I/O.
+   * For a caller who has been alone for a while, a microtask, until a turn is due: it saves a tenth
+   * of an append, and whoever comes meanwhile is seen at the next turn.
    */
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    setImmediate(this.#pump)
+    if (this.#isAlone()) queueMicrotask(this.#pump)
+    else setImmediate(this.#turn)
+  }
+
+  #isAlone(): boolean {
+    if (this.#loneTurns < LONE_TURNS_MIN || this.#turnGroups >= TURN_GROUPS_MAX) return false
+    return this.#options.clock.monotonic() - this.#turnStartedMs < TURN_MS_MAX
+  }
+
+  readonly #turn = (): void => {
+    this.#turnGroups = 0
+    this.#turnStartedMs = this.#options.clock.monotonic()
+    this.#pump()
   }
 
   readonly #pump = (): void => {
@@ -239,6 +262,7 @@ export class GroupCommit<Q extends Sized, O> {
       if (group.length === 0) continue
       this.#lanesBusy++
       const running = this.#run(group)
+      this.#countTurn(group.length === 1 && running === undefined && this.#queue.length === 0)
       if (running === undefined) {
         this.#lanesBusy--
         // One synchronous group a turn: the callers' continuations and I/O come first.
@@ -259,6 +283,12 @@ export class GroupCommit<Q extends Sized, O> {
         for (const done of this.#drained.splice(0)) done()
       }
     }
+  }
+
+  #countTurn(isLone: boolean): void {
+    if (!isLone) this.#loneTurns = 0
+    else if (this.#turnGroups === 0) this.#loneTurns += 1
+    this.#turnGroups += 1
   }
 
   #groupLength(): number {

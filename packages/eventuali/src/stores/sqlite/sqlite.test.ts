@@ -353,3 +353,33 @@ test('events of several streams stand in the log in the order that is asked for'
   expect(streams).toBe(expected.join(''))
   expect(log.map(({ position }) => position)).toEqual(log.map((_, i) => i + 1))
 })
+
+test('rare events are found however far they lie apart, forward and back', async () => {
+  const store = await opened({ file: freshFile(), profile: 'relaxed' })
+  const rare = [1, 4096, 4097, 8193, 20_000]
+  for (let from = 1; from <= 20_000; from += 1000) {
+    const events = Array.from({ length: 1000 }, (_, i) =>
+      event(rare.includes(from + i) ? { type: 'Rare', tags: ['k:1'] } : {}),
+    )
+    await store.append(one('s', ...events))
+  }
+  const found = async (more: object) => {
+    const positions: number[] = []
+    for await (const page of store.readLog({
+      after: 0,
+      upTo: 1e9,
+      direction: 'forward',
+      ...more,
+    })) {
+      positions.push(...page.map(({ position }) => position))
+    }
+    return positions
+  }
+  for (const filter of [{ types: ['Rare'] }, { tags: ['k:1'] }]) {
+    expect(await found(filter)).toEqual(rare)
+    expect(await found({ ...filter, direction: 'backward' })).toEqual(rare.toReversed())
+    expect(await found({ ...filter, after: 1, limit: 3 })).toEqual([4096, 4097, 8193])
+    const back = { ...filter, direction: 'backward', before: 20_000, limit: 2 }
+    expect(await found(back)).toEqual([8193, 4097])
+  }
+})
