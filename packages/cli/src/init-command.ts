@@ -229,16 +229,16 @@ async function report(session: Session, plan: InitPlan, asJson: boolean): Promis
       .map((line) => `wrote ${line}\n`)
       .join(''),
   )
-  const steps = nextSteps(plan)
+  const steps = nextSteps(session, plan)
   session.say(`\nNext:\n${steps.map((step) => `  ${step}`).join('\n')}`)
   if (names.hasSecret) session.say('The configuration takes the password from the environment.')
 }
 
-function nextSteps({ folder, files, names }: InitPlan): readonly string[] {
+function nextSteps(session: Session, { folder, files, names }: InitPlan): readonly string[] {
   const { aggregate, ending } = names
   const test = `src/${fileName(aggregate)}.test.${ending}`
   const isNew = files.some(({ path }) => path.endsWith('package.json'))
-  const here = relative(process.cwd(), folder)
+  const here = relative(session.io.cwd ?? process.cwd(), folder)
   return [
     ...(here === '' ? [] : [`cd ${here}`]),
     ...(isNew

@@ -1,41 +1,26 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { run } from '../src/run.test-support.ts'
 import { seedStore } from './seeded-store.ts'
+import { Terminal } from './terminal.ts'
 
-const root = join(import.meta.dirname, '../../..')
-const guide = join(root, 'docs/guide')
-const shop = join(import.meta.dirname, 'shop')
+const guide = join(import.meta.dirname, '../../../docs/guide')
 /** `EVENTUALI_WRITE_DOCS=1` writes what the commands print into the pages. */
 const isWriting = process.env.EVENTUALI_WRITE_DOCS === '1'
 
 let folder: string
+let terminal: Terminal
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'eventuali-transcripts-'))
+  terminal = new Terminal(folder)
   await seedStore(`sqlite:${join(folder, 'shop.db')}`)
 })
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
-
-/** The words of a command line as a shell reads them: quotes keep them together. */
-function wordsOf(line: string): readonly string[] {
-  const words = line.match(/"[^"]*"|'[^']*'|[^\s"']+/g) ?? []
-  return words.map((word) => word.replace(/^(["'])(.*)\1$/, '$2'))
-}
-
-/** What a command prints, as it would stand in a terminal. */
-async function shown(command: string): Promise<string> {
-  const argv = wordsOf(command).map((word) =>
-    word.replace('sqlite:', `sqlite:${folder}/`).replace(/^\.\//, `${folder}/`),
-  )
-  const env = { EVENTUALI_STORE: `sqlite:${join(folder, 'shop.db')}` }
-  const { code, out, err } = await run(argv, { cwd: shop, env })
-  const text = `${out}${err}${code === 0 ? '' : `# ends with ${code}\n`}`
-  const named = text.replaceAll(`file://${root}`, '').replaceAll(root, '')
-  // Of a stack the page has the first frame.
-  return named.replaceAll(`${folder}/`, '').replace(/^( +at .*\n)(?: +at .*\n)+/gm, '$1')
-}
+afterEach(() => {
+  terminal.close()
+  rmSync(folder, { recursive: true, force: true })
+})
 
 // What is different on another machine or day: each kind of it becomes one word.
 const varying: readonly (readonly [RegExp, string])[] = [
@@ -44,6 +29,7 @@ const varying: readonly (readonly [RegExp, string])[] = [
   [/"recordedAt":"[^"]*"/g, '"recordedAt":TIME'],
   [/\b[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\b/g, 'ID'],
   [/\b[\da-f]{12}\b/g, 'CODE'],
+  [/\b\d+\.\d+\.\d+\b(?!\.)/g, 'VERSION'],
   [/\d[\d,.]* (?:ms|min|s|h|d|B|[KMGT]iB)\b/g, 'QUANTITY'],
   [/[\d,]+ bytes/g, 'BYTES'],
   [/[\d,]+ events\/s/g, 'RATE'],
@@ -56,26 +42,28 @@ const varying: readonly (readonly [RegExp, string])[] = [
 function masked(command: string, text: string): string {
   let rest = text
   for (const [pattern, word] of varying) rest = rest.replace(pattern, word)
-  if (/^(?:benchmark|monitor)\b/.test(command)) rest = rest.replace(/\d[\d,.]*/g, 'N')
+  if (/^eventuali (?:benchmark|monitor)\b/.test(command)) rest = rest.replace(/\d[\d,.]*/g, 'N')
   return rest.replace(/ +/g, ' ').replace(/ $/gm, '')
 }
 
-it.each([
-  ['operating.md', 10],
-  ['backup.md', 2],
-  ['command-line.md', 5],
-])('commands print what %s says', async (name, blockCountMin) => {
+/** The terminals that a page shows: each is lines that begin with `$ `, and what they print. */
+const blocksOf = (page: string): readonly string[] =>
+  [...page.matchAll(/```console\n(.*?)```/gs)].map(([, body = '']) => body)
+
+const pages = readdirSync(guide)
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => ({ name, blocks: blocksOf(readFileSync(join(guide, name), 'utf8')) }))
+  .filter(({ blocks }) => blocks.length > 0)
+
+it.each(pages)('commands print what $name says', async ({ name, blocks }) => {
   const page = join(guide, name)
-  const before = readFileSync(page, 'utf8')
-  const blocks = [...before.matchAll(/```console\n(.*?)```/gs)].map(([, body = '']) => body)
-  expect(blocks.length).toBeGreaterThanOrEqual(blockCountMin)
-  let after = before
+  let after = readFileSync(page, 'utf8')
   for (const block of blocks) {
     let written = ''
     for (const part of block.split(/^(?=\$ )/m)) {
       const [line = '', ...rest] = part.split('\n')
-      const command = line.replace(/^\$ eventuali /, '')
-      const [wanted, found] = [rest.join('\n'), await shown(command)]
+      const command = line.slice('$ '.length)
+      const [wanted, found] = [rest.join('\n'), await terminal.shown(command)]
       const isSame = masked(command, found) === masked(command, wanted)
       written += `${line}\n${isSame ? wanted : found}`
       if (!isWriting) expect(masked(command, found), command).toBe(masked(command, wanted))
@@ -83,4 +71,15 @@ it.each([
     after = after.replace(block, () => written)
   }
   if (isWriting) writeFileSync(page, after)
+})
+
+it('the guide shows what every command prints', async () => {
+  const list = (await run(['docs'])).out.split('\nPages')[0] ?? ''
+  const paths = [...list.matchAll(/^ {2}(\S+(?: \S+)*) {2,}/gm)].map(([, path = '']) => path)
+  expect(paths).toEqual(expect.arrayContaining(['serve', 'schema diff', 'deadletters retry']))
+  const lines = pages.flatMap(({ blocks }) =>
+    blocks.flatMap((block) => block.match(/^\$ .*$/gm) ?? []).map((line) => `${line} `),
+  )
+  const missing = paths.filter((path) => !lines.some((line) => line.includes(`eventuali ${path} `)))
+  expect(missing).toEqual([])
 })
