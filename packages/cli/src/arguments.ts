@@ -10,6 +10,9 @@ export const storeOption = (): Option =>
 /** The option for output that programs read. */
 export const jsonOption = (what: string): Option => new Option('--json', what)
 
+/** The same of a command that changes something. */
+export const outcomeOption = (): Option => jsonOption('what was done, as one line of JSON')
+
 /** A whole number within bounds. */
 export function wholeNumber(least: number, most: number): (text: string) => number {
   return (text) => {

@@ -1,11 +1,9 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import type { DeadLetter, LetterState, Store } from 'eventuali'
 import { jsonOption, storeOption, wholeNumber } from './arguments.ts'
-import { actorOf, actorOption } from './by-hand.ts'
-import { confirmStore, yesOption } from './confirm.ts'
+import { addLetterChanges, knownLetter } from './dead-letter-changes.ts'
 import { type LetterGroup, lettersByCause } from './dead-letter-groups.ts'
-import { Refused, UsageError } from './exit-codes.ts'
-import { count, counted } from './numbers.ts'
+import { count } from './numbers.ts'
 import type { Session } from './session.ts'
 import { type Column, Table } from './table.ts'
 import { harmless } from './text-width.ts'
@@ -19,14 +17,6 @@ interface ListFlags {
   readonly json?: boolean
 }
 
-interface ChangeFlags {
-  readonly store?: string
-  readonly subscription?: string
-  readonly reason?: string
-  readonly actor?: string
-  readonly yes?: boolean
-}
-
 const PAGE_COUNT = 500
 const LIMIT = 100_000
 const states = ['parked', 'requested', 'done', 'discarded', 'any'] as const
@@ -38,6 +28,7 @@ Examples:
   eventuali deadletters show mailer/0b2f…/0000000000000042
   eventuali deadletters retry --subscription mailer
   eventuali deadletters discard mailer/0b2f…/0000000000000042 --reason "the address is gone"
+  eventuali deadletters prune --older-than 90d
 
 A retried letter is handled by whoever runs the subscription, at its next look. The event itself
 stays in the log whatever becomes of its letter.`
@@ -66,32 +57,8 @@ export function deadLettersCommand(session: Session): Command {
     .addOption(jsonOption('as one line of JSON'))
     .addHelpText('after', '\nExample:\n  eventuali deadletters show ID --json')
     .action((id: string, flags: { store?: string; json?: boolean }) => runShow(session, id, flags))
-  command
-    .command('retry [ids...]')
-    .description('have letters handled again, in order where order is kept')
-    .addOption(storeOption())
-    .option('--subscription <name>', 'all that are parked of this subscription, in place of ids')
-    .addOption(actorOption())
-    .addHelpText('after', '\nExample:\n  eventuali deadletters retry --subscription mailer')
-    .action((ids: string[], flags: ChangeFlags) => runRetry(session, ids, flags))
-  command
-    .command('discard <ids...>')
-    .description('give letters up, for a reason that is kept; what waits behind them goes on')
-    .addOption(storeOption())
-    .requiredOption('--reason <text>', 'why the events are given up', reasonText)
-    .addOption(actorOption())
-    .addOption(yesOption())
-    .addHelpText(
-      'after',
-      '\nExample:\n  eventuali deadletters discard ID --reason "sent by hand" --yes\n',
-    )
-    .action((ids: string[], flags: ChangeFlags) => runDiscard(session, ids, flags))
+  addLetterChanges(command, session)
   return command
-}
-
-function reasonText(text: string): string {
-  if (text.trim() !== '') return text
-  throw new InvalidArgumentError('It must say why.')
 }
 
 const groupColumns: readonly Column<LetterGroup>[] = [
@@ -157,22 +124,13 @@ async function write<Row>(
   if (json !== true) await table.end()
 }
 
-/** The letter of an id. Throws Refused when there is none. */
-async function known(store: Store, id: string): Promise<DeadLetter> {
-  const letter = await store.deadLetters.get(id)
-  if (letter !== undefined) return letter
-  throw new Refused(
-    `there is no dead letter ${harmless(id)}; deadletters list --each shows the ids`,
-  )
-}
-
 async function runShow(
   session: Session,
   id: string,
   { store: url, json }: { readonly store?: string; readonly json?: boolean },
 ): Promise<void> {
   await session.withRawStore(url, 'read', async (store) => {
-    const letter = await known(store, id)
+    const letter = await knownLetter(store, id)
     const { stream, version } = letter
     const [event] = await store
       .readStream(stream, { from: version, to: version, signal: session.signal })
@@ -205,44 +163,4 @@ function indented(value: unknown): readonly string[] {
   return JSON.stringify(value, undefined, 2)
     .split('\n')
     .map((line) => `  ${harmless(line)}`)
-}
-
-async function runRetry(
-  session: Session,
-  ids: readonly string[],
-  flags: ChangeFlags,
-): Promise<void> {
-  const { subscription } = flags
-  if ((ids.length === 0) === (subscription === undefined)) {
-    throw new UsageError('give ids of letters, or --subscription NAME for all that are parked')
-  }
-  const actor = actorOf(session, flags)
-  const done = await session.withRawStore(flags.store, 'change', async (store) => {
-    if (subscription !== undefined) return await store.deadLetters.retryAll(subscription, { actor })
-    for (const id of ids) await known(store, id)
-    for (const id of ids) await store.deadLetters.retry(id, { actor })
-    return ids.length
-  })
-  const what = subscription === undefined ? 'letter' : 'letter or key'
-  const text = done === 0 ? 'nothing is parked\n' : `${retried(done, what)}\n`
-  await session.output.write(text)
-}
-
-const retried = (done: number, what: string): string =>
-  `${count(done)} ${done === 1 ? what : what.replace('letter or key', 'letters or keys').replace(/^letter$/, 'letters')} to be handled again, at the next look of whoever runs it`
-
-async function runDiscard(
-  session: Session,
-  ids: readonly string[],
-  flags: ChangeFlags,
-): Promise<void> {
-  const { reason = '' } = flags
-  const what = `gives up ${counted(ids.length, 'dead letter')} for good`
-  await confirmStore(session, flags.store, { what, yes: flags.yes })
-  const actor = actorOf(session, flags)
-  await session.withRawStore(flags.store, 'change', async (store) => {
-    for (const id of ids) await known(store, id)
-    for (const id of ids) await store.deadLetters.discard(id, { reason, actor })
-  })
-  await session.output.write(`${counted(ids.length, 'letter')} discarded: ${harmless(reason)}\n`)
 }

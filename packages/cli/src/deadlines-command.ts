@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { ScheduleInfo } from 'eventuali'
-import { jsonOption, storeOption, wholeNumber } from './arguments.ts'
+import { jsonOption, outcomeOption, storeOption, wholeNumber } from './arguments.ts'
 import { confirmStore, yesOption } from './confirm.ts'
 import { Refused } from './exit-codes.ts'
 import { duration } from './quantities.ts'
@@ -19,6 +19,7 @@ interface ListFlags {
 interface CancelFlags {
   readonly store?: string
   readonly yes?: boolean
+  readonly json?: boolean
 }
 
 const LIMIT_MAX = 10_000
@@ -53,6 +54,7 @@ export function deadlinesCommand(session: Session): Command {
     .description('take a schedule back; what it has fired already still happens')
     .addOption(storeOption())
     .addOption(yesOption())
+    .addOption(outcomeOption())
     .addHelpText('after', '\nExample:\n  eventuali deadlines cancel close-the-day --yes')
     .action((name: string, flags: CancelFlags) => runCancel(session, name, flags))
   return command
@@ -105,5 +107,9 @@ async function runCancel(session: Session, name: string, flags: CancelFlags): Pr
   if (!gone) {
     throw new Refused(`there is no schedule ${harmless(name)}; deadlines list shows the names`)
   }
-  await session.output.write(`${harmless(name)} is cancelled\n`)
+  await session.answer(
+    flags.json,
+    { schedule: name, cancelled: true },
+    `${harmless(name)} is cancelled`,
+  )
 }

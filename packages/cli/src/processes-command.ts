@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import type { ProcessDetails, ProcessInfo, ProcessStatus, Store } from 'eventuali'
-import { jsonOption, storeOption, wholeNumber } from './arguments.ts'
+import { jsonOption, outcomeOption, storeOption, wholeNumber } from './arguments.ts'
 import { actorOf, actorOption } from './by-hand.ts'
 import { missing } from './configured.ts'
 import { confirmStore, yesOption } from './confirm.ts'
@@ -21,6 +21,7 @@ interface ChangeFlags {
   readonly reason?: string
   readonly actor?: string
   readonly yes?: boolean
+  readonly json?: boolean
 }
 
 const LIMIT_MAX = 1_000_000
@@ -105,6 +106,7 @@ function changeCommand(session: Session, change: Change): Command {
     .description(what)
     .addOption(storeOption())
     .addOption(actorOption())
+    .addOption(outcomeOption())
     .addHelpText('after', `\nExample:\n  eventuali processes ${name} fulfilment 17 --reason WHY`)
     .action((process: string, key: string, flags: ChangeFlags) =>
       runChange(session, change, { process, key }, flags),
@@ -238,5 +240,6 @@ async function runChange(
     }
     await store.processes[change](process, key, by)
   })
-  await session.output.write(`${harmless(process)} ${harmless(key)} ${done}\n`)
+  const text = `${harmless(process)} ${harmless(key)} ${done}`
+  await session.answer(flags.json, { process, key, done: change }, text)
 }

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { CompareReport, RebuildReport, RowDifference, Store } from 'eventuali'
-import { jsonOption, storeOption } from './arguments.ts'
+import { jsonOption, outcomeOption, storeOption } from './arguments.ts'
 import { actorOf, actorOption } from './by-hand.ts'
 import { missing } from './configured.ts'
 import { Refused, SilentFailure } from './exit-codes.ts'
@@ -56,6 +56,7 @@ export function projectionsCommand(session: Session): Command {
       .description(change === 'pause' ? 'hold it in all programs' : 'go on after a pause')
       .addOption(storeOption())
       .addOption(actorOption())
+      .addOption(outcomeOption())
       .addHelpText('after', `\nExample:\n  eventuali projections ${change} totals`)
       .action((name: string, flags: WorkFlags) => runPause(session, change, name, flags))
   }
@@ -107,6 +108,7 @@ function addBuilds(command: Command, session: Session): void {
     .description('make a kept generation the live one, by its number')
     .addOption(storeOption())
     .addOption(actorOption())
+    .addOption(outcomeOption())
     .addHelpText('after', '\nExample:\n  eventuali projections switch totals 2')
     .action((name: string, generation: string, flags: WorkFlags) =>
       runSwitch(session, name, generationNumber(generation), flags),
@@ -116,6 +118,7 @@ function addBuilds(command: Command, session: Session): void {
     .description('make the generation live again that was live before')
     .addOption(storeOption())
     .addOption(actorOption())
+    .addOption(outcomeOption())
     .addHelpText('after', '\nExample:\n  eventuali projections rollback totals')
     .action((name: string, flags: WorkFlags) => runRollback(session, name, flags))
 }
@@ -302,7 +305,8 @@ async function runSwitch(
   await withProjection(session, name, flags, (store) =>
     store.projections.switchTo(name, generation, options),
   )
-  await session.output.write(`${harmless(name)}: generation ${generation} is live\n`)
+  const text = `${harmless(name)}: generation ${generation} is live`
+  await session.answer(flags.json, { projection: name, generation }, text)
 }
 
 async function runRollback(session: Session, name: string, flags: WorkFlags): Promise<void> {
@@ -310,7 +314,8 @@ async function runRollback(session: Session, name: string, flags: WorkFlags): Pr
   const { generation } = await withProjection(session, name, flags, (store) =>
     store.projections.rollback(name, options),
   )
-  await session.output.write(`${harmless(name)}: generation ${generation} is live again\n`)
+  const text = `${harmless(name)}: generation ${generation} is live again`
+  await session.answer(flags.json, { projection: name, generation }, text)
 }
 
 async function runPause(
@@ -323,5 +328,6 @@ async function runPause(
     store.projections[change](name, { actor: actorOf(session, flags) }),
   )
   const text = change === 'pause' ? 'is paused; programs hold within their next look' : 'goes on'
-  await session.output.write(`${harmless(name)} ${text}\n`)
+  const value = { projection: name, paused: change === 'pause' }
+  await session.answer(flags.json, value, `${harmless(name)} ${text}`)
 }

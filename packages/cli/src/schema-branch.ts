@@ -11,7 +11,7 @@ import {
   type StoredSchema,
   schemaChanges,
 } from 'eventuali'
-import { jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
+import { jsonOption, outcomeOption, repeated, storeOption, wholeNumber } from './arguments.ts'
 import { definitionsFor } from './event-module.ts'
 import { Refused, SilentFailure, UsageError } from './exit-codes.ts'
 import { count, counted } from './numbers.ts'
@@ -125,13 +125,15 @@ export function schemaRegisterCommand(session: Session): Command {
     .description('remember what the data of these definitions looks like')
     .addOption(storeOption())
     .addOption(eventsOption())
+    .addOption(outcomeOption())
     .action(async (flags: BranchFlags) => {
       const sources = await definitionsFor(session, flags.events)
       const { signal } = session
       const added = await session.withRawStore(flags.store, 'write', (store) =>
         store.schemas.register(sources, { signal }),
       )
-      await session.output.write(`${counted(added, 'new schema')} registered\n`)
+      const text = `${counted(added, 'new schema')} registered`
+      await session.answer(flags.json, { registered: added }, text)
     })
 }
 
@@ -144,6 +146,7 @@ export function schemaDiffCommand(session: Session): Command {
     .argument('[from]', 'a version', wholeNumber(1, Number.MAX_SAFE_INTEGER))
     .argument('[to]', 'another version; the newest when left out', wholeNumber(1, SAMPLE_MAX))
     .addOption(eventsOption())
+    .addOption(jsonOption('a line of JSON for each type'))
     .action((type: string | undefined, from: number | undefined, to: number | undefined, flags) =>
       runDiff(session, { type, from, to }, flags as BranchFlags),
     )
@@ -161,17 +164,22 @@ async function runDiff(session: Session, place: DiffPlace, flags: BranchFlags): 
   const old = await session.withRawStore(flags.store, 'read', (store) =>
     store.schemas.registered({ signal, ...(type === undefined ? {} : { type }) }),
   )
+  const write = (found: SchemaDiff) => session.answer(flags.json, found, diffText(found))
   if (from !== undefined) {
     const newest = Math.max(...old.map(({ version }) => version))
-    return diff(session, newestOf(old, type, from), newestOf(old, type, to ?? newest))
+    await write(diffOf(newestOf(old, type, from), newestOf(old, type, to ?? newest)))
+    return
   }
   const now = (await registeredBy(await definitionsFor(session, flags.events))).filter(
     (one) => type === undefined || one.type === type,
   )
   for (const one of now) {
-    const before = old.findLast((other) => other.type === one.type)
-    if (before === undefined) await session.output.write(`${harmless(one.type)}: new\n`)
-    else await diff(session, before, one)
+    await write(
+      diffOf(
+        old.findLast((other) => other.type === one.type),
+        one,
+      ),
+    )
   }
 }
 
@@ -193,24 +201,38 @@ function newestOf(
   throw new Refused(`no schema is registered for ${name} version ${version}; see schema history`)
 }
 
-async function diff(
-  session: Session,
-  before: RegisteredSchema,
-  after: RegisteredSchema,
-): Promise<void> {
-  const versions = `version ${before.version} to ${after.version}`
-  const title = `${harmless(after.type)}: ${versions}`
+/** What happened to the data of a type. */
+interface SchemaDiff {
+  readonly type: string
+  /** The version compared with; null when there is none. */
+  readonly from: number | null
+  readonly to: number
+  /** `unknown`: a library without JSON Schema says nothing of the data. */
+  readonly state: 'new' | 'same' | 'changed' | 'unknown'
+  readonly changes: ReturnType<typeof schemaChanges>
+}
+
+function diffOf(before: RegisteredSchema | undefined, after: RegisteredSchema): SchemaDiff {
+  const { type, version: to } = after
+  if (before === undefined) return { type, from: null, to, state: 'new', changes: [] }
+  const from = before.version
   if (before.schema === undefined || after.schema === undefined) {
-    const reason = 'a library without JSON Schema says nothing of its data'
-    await session.output.write(`${title}: not known, ${reason}\n`)
-    return
+    return { type, from, to, state: 'unknown', changes: [] }
   }
   const changes = schemaChanges(before.schema, after.schema)
-  if (changes.length === 0) {
-    await session.output.write(`${title}: no changes\n`)
-    return
-  }
-  const signs = { added: '+', removed: '-', changed: '~' } as const
+  return { type, from, to, state: changes.length === 0 ? 'same' : 'changed', changes }
+}
+
+const signs = { added: '+', removed: '-', changed: '~' } as const
+const states = {
+  same: ': no changes',
+  changed: '',
+  unknown: ': not known, a library without JSON Schema says nothing of its data',
+} as const
+
+function diffText({ type, from, to, state, changes }: SchemaDiff): string {
+  if (state === 'new') return harmless(`${type}: new`)
+  const title = `${type}: version ${from} to ${to}${states[state]}`
   const texts = changes.map(({ kind, path, what }) => `  ${signs[kind]} ${path}: ${what}`)
-  await session.output.write([title, ...texts].map((text) => `${harmless(text)}\n`).join(''))
+  return [title, ...texts].map(harmless).join('\n')
 }

@@ -63,6 +63,11 @@ describe('schema', () => {
     )
     const branched = await at('diff', '--events', branch(first))
     expect(branched.out).toContain('Placed: version 2 to 1')
+    const lines = await at('diff', '--events', branch(first), '--json')
+    expect(JSON.parse(lines.out)).toMatchObject({
+      ...{ type: 'Placed', from: 2, to: 1, state: 'changed' },
+      changes: [{ kind: 'removed' }, { kind: 'added', path: 'data.total' }],
+    })
     expect(await at('show', 'Nothing')).toMatchObject({ code: 1 })
     expect(await at('diff', 'Placed', '7')).toMatchObject({ code: 1 })
     expect(await at('diff')).toMatchObject({ code: 2 })

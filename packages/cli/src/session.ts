@@ -52,6 +52,11 @@ export class Session {
     this.io.stderr.write(`${text}\n`)
   }
 
+  /** What a command did: one line of JSON for programs, or a sentence for people. */
+  async answer(json: boolean | undefined, value: object, text: string): Promise<void> {
+    await this.output.write(`${json === true ? JSON.stringify(value) : text}\n`)
+  }
+
   /** The next line of standard input; undefined at its end. Rejects on Ctrl-C. */
   readLine(): Promise<string | undefined> {
     return this.#input.next(this.signal)

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { SnapshotInfo, SnapshotReport, Store } from 'eventuali'
-import { jsonOption, storeOption, wholeNumber } from './arguments.ts'
+import { jsonOption, outcomeOption, storeOption, wholeNumber } from './arguments.ts'
 import {
   type AnyAggregate,
   aggregateName,
@@ -73,6 +73,7 @@ export function snapshotsCommand(session: Session): Command {
     .addOption(storeOption())
     .option('--all', 'those of all streams')
     .addOption(yesOption())
+    .addOption(outcomeOption())
     .addHelpText('after', '\nExample:\n  eventuali snapshots prune --all')
     .action((streams: string[], flags: Flags) => runPrune(session, streams, flags))
   return command
@@ -204,5 +205,5 @@ async function runPrune(session: Session, streams: readonly string[], flags: Fla
     for (const stream of streams) sum += await store.snapshots.drop(stream)
     return sum
   })
-  await session.output.write(`${counted(dropped, 'snapshot')} dropped\n`)
+  await session.answer(flags.json, { dropped }, `${counted(dropped, 'snapshot')} dropped`)
 }

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander'
 import type { Store, SubscriptionStatus } from 'eventuali'
-import { jsonOption, storeOption } from './arguments.ts'
+import { jsonOption, outcomeOption, storeOption } from './arguments.ts'
 import { actorOf, actorOption } from './by-hand.ts'
 import { Refused } from './exit-codes.ts'
 import { etaText, type MeasuredLag, measureLag, rateText, stateOf } from './lag-rates.ts'
@@ -70,6 +70,7 @@ export function subscriptionsCommand(session: Session): Command {
     .addOption(storeOption())
     .option('--reason <text>', 'why, for whoever looks at it')
     .addOption(actorOption())
+    .addOption(outcomeOption())
     .addHelpText('after', '\nExample:\n  eventuali subscriptions pause mailer --reason "moving"')
     .action((name: string, flags: ChangeFlags) => runPause(session, name, flags))
   command
@@ -77,6 +78,7 @@ export function subscriptionsCommand(session: Session): Command {
     .description('go on after a pause; partitions that have stopped try their event again')
     .addOption(storeOption())
     .addOption(actorOption())
+    .addOption(outcomeOption())
     .addHelpText('after', '\nExample:\n  eventuali subscriptions resume mailer')
     .action((name: string, flags: ChangeFlags) => runResume(session, name, flags))
   return command
@@ -167,7 +169,8 @@ async function runPause(session: Session, name: string, flags: ChangeFlags): Pro
     await known(store, name)
     await store.subscriptions.pause(name, reason === undefined ? { actor } : { actor, reason })
   })
-  await session.output.write(`${harmless(name)} is paused; programs hold within their next look\n`)
+  const text = `${harmless(name)} is paused; programs hold within their next look`
+  await session.answer(flags.json, { subscription: name, paused: true }, text)
 }
 
 async function runResume(session: Session, name: string, flags: ChangeFlags): Promise<void> {
@@ -176,6 +179,7 @@ async function runResume(session: Session, name: string, flags: ChangeFlags): Pr
     await store.subscriptions.resume(name, { actor: actorOf(session, flags) })
     const stopped = partitions.filter((partition) => partition.stopped !== undefined).length
     const tried = stopped === 0 ? '' : `; ${stopped} stopped partitions try their event again`
-    await session.output.write(`${harmless(name)} goes on${tried}\n`)
+    const value = { subscription: name, paused: false, stopped }
+    await session.answer(flags.json, value, `${harmless(name)} goes on${tried}`)
   })
 }

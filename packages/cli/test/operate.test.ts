@@ -143,6 +143,66 @@ describe.each(['sqlite', 'postgres'])('operating a store in %s', (kind) => {
       expect((await run('deadletters', 'discard', second.id, '--reason', ' ')).code).toBe(2)
       const empty = await run('deadletters', 'retry', '--subscription', 'mailer')
       expect(empty.out).toBe('nothing is parked\n')
+      const twice = await run(...discard, '--yes')
+      expect(twice).toMatchObject({ code: 1, err: expect.stringContaining('not parked') })
+    })
+
+    it('dead letters of a subscription or key are given up at once, and pruned', async () => {
+      const place = await another('letters')
+      await seedStore(place)
+      const letters = (...argv: string[]) => runMain(['deadletters', ...argv, '--store', place])
+      const all = ['--subscription', 'mailer', '--reason', 'sent by hand']
+      const unasked = await letters('discard', ...all)
+      expect(unasked).toMatchObject({ code: 1, out: '' })
+      expect(unasked.err).toContain('all dead letters of mailer that are parked')
+      const one = await letters('discard', ...all, '--key', 'order-1', '--yes', '--json')
+      expect(JSON.parse(one.out)).toEqual({ discarded: 1, reason: 'sent by hand' })
+      expect(parse((await letters('--each', '--json')).out)).toMatchObject([{ key: 'order-3' }])
+      const rest = await letters('discard', ...all, '--yes')
+      expect(rest.out).toBe('1 letter discarded: sent by hand\n')
+      expect((await letters('discard', ...all, '--yes')).out).toBe('nothing is parked\n')
+
+      const old = await letters('prune', '--older-than', '30d', '--yes')
+      expect(old.out).toBe('no dead letter was finished more than 30 d ago\n')
+      expect((await letters('prune', '--older-than', '0s')).code).toBe(1)
+      const whose = ['prune', '--older-than', '0s', '--subscription']
+      expect(JSON.parse((await letters(...whose, 'mailer', '--yes', '--json')).out)).toEqual({
+        pruned: 2,
+      })
+      expect((await letters('list', '--state', 'any', '--json')).out).toBe('')
+      expect((await letters(...whose, 'nobody', '--yes')).err).toContain('there is no subscription')
+
+      for (const wrong of [
+        ['discard', '--reason', 'x', '--yes'],
+        ['discard', 'some', ...all, '--yes'],
+        ['discard', 'some', '--key', 'order-1', '--reason', 'x', '--yes'],
+        ['retry', '--key', 'order-1'],
+        ['prune', '--yes'],
+        ['prune', '--older-than', 'long', '--yes'],
+      ]) {
+        expect(await letters(...wrong), wrong.join(' ')).toMatchObject({ code: 2, out: '' })
+      }
+      for (const command of ['retry', 'discard']) {
+        const unknown = ['--subscription', 'nobody', '--yes', '--reason', 'x']
+        const flags = command === 'retry' ? unknown.slice(0, 2) : unknown
+        expect((await letters(command, ...flags)).err).toContain('no subscription nobody')
+      }
+    })
+
+    it('what changes something answers programs in one line of JSON', async () => {
+      for (const [argv, answer] of [
+        ['subscriptions pause mailer', { subscription: 'mailer', paused: true }],
+        ['subscriptions resume mailer', { subscription: 'mailer', paused: false, stopped: 0 }],
+        ['projections pause totals', { projection: 'totals', paused: true }],
+        ['projections resume totals', { projection: 'totals', paused: false }],
+        ['snapshots prune --all --yes', { dropped: 0 }],
+        // They have been remembered when the store was opened with them.
+        ['schema register', { registered: 0 }],
+      ] as const) {
+        const { code, out, err } = await shop(...argv.split(' '), '--json')
+        expect({ code, err }, argv).toEqual({ code: 0, err: '' })
+        expect(parse(out), argv).toEqual([answer])
+      }
     })
 
     it('deadlines are listed by when they fall due, and schedules cancelled', async () => {

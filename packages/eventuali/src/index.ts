@@ -430,6 +430,8 @@ export {
   type DurableOptions,
   DurableSubscription,
   type EventHandler,
+  type LetterPruning,
+  type LetterSelection,
   type LetterState,
   type PartitionBy,
   type PartitionInfo,

@@ -43,6 +43,8 @@ export {
   type DeadLetter,
   type DeadLetterQuery,
   DeadLetters,
+  type LetterPruning,
+  type LetterSelection,
 } from './ledger/dead-letters.ts'
 export { keyAsRead, keyBy, type PartitionBy, partitionOf } from './ledger/key-hash.ts'
 export type { LetterState } from './ledger/letters.ts'

@@ -112,13 +112,13 @@ class Attempt {
   }
 
   async #letters(tx: StoreTransaction): Promise<RecordChange[]> {
-    const { checkpoint } = this.#context
+    const { checkpoint, clock } = this.#context
     const { followers, letter } = this.#work
     if (followers.length === 0 && letter === undefined) return []
     // From here on nobody discards a letter of this partition, see DeadLetters.
     await checkpoint.assertHeld(tx)
     if (letter === undefined) return this.#parked(tx)
-    await tx.records.write([movedLetter(letter, 'done')])
+    await tx.records.write([movedLetter(letter, 'done', { finishedAt: clock.now() })])
     return [...(await requestNext(tx.records, letterValue(letter)))]
   }
 

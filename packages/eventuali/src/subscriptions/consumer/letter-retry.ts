@@ -17,7 +17,7 @@ export async function retryLetter(
   context: AttemptContext,
   tryOnce: (work: Work) => Promise<Outcome>,
 ): Promise<StoredRecord | 'parked' | undefined> {
-  const { port, options, checkpoint } = context
+  const { port, options, checkpoint, clock } = context
   const [current] = await port.records.get(recordKinds.letter, [letter.key])
   if (current?.state !== 'requested') return afterIt(letter, context)
   const event = await eventAt(context, letterValue(current).position)
@@ -25,7 +25,7 @@ export async function retryLetter(
     const note = 'the event is no longer in the log'
     await port.transaction(async (tx) => {
       await checkpoint.assertHeld(tx)
-      await tx.records.write([movedLetter(current, 'discarded', { note })])
+      await tx.records.write([movedLetter(current, 'discarded', { note, finishedAt: clock.now() })])
       await tx.records.write(await requestNext(tx.records, letterValue(current)))
     })
     return afterIt(letter, context)

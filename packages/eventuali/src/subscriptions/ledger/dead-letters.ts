@@ -3,23 +3,31 @@ import { DeadLetterError, InvalidArgumentError } from '../../model/index.ts'
 import type { EventStore, StoredRecord, StoreTransaction } from '../../ports/index.ts'
 import { auditChange } from './audit.ts'
 import { recordsChanged } from './hints.ts'
-import { partitionOf } from './key-hash.ts'
+import {
+  discardAll,
+  type LetterBatch,
+  type LetterContext,
+  lockPartitions,
+  pruneLetters,
+  requestAll,
+} from './letter-batches.ts'
 import {
   headOfKey,
   type LetterState,
   type LetterValue,
-  lettersIn,
   letterValue,
   movedLetter,
   requestNext,
 } from './letters.ts'
-import { letterPrefix, partitionKeys, recordKinds, type SubscriptionValue } from './values.ts'
+import { letterPrefix, recordKinds } from './values.ts'
 
 /** An event whose handler failed, or that waits behind one. The event itself is in the log. */
-export interface DeadLetter extends Omit<LetterValue, 'parkedAt'> {
+export interface DeadLetter extends Omit<LetterValue, 'parkedAt' | 'finishedAt'> {
   readonly id: string
   readonly state: LetterState
   readonly parkedAt: Date
+  /** When it was done or discarded. */
+  readonly finishedAt?: Date
 }
 
 /** Which dead letters. */
@@ -39,7 +47,24 @@ export interface ActorOption {
   readonly actor?: string | undefined
 }
 
-const RETRY_PAGE = 500
+/** Which parked letters of a subscription, and who changes them. */
+export interface LetterSelection extends ActorOption {
+  /** Only those of this key: what their order goes by, as letters show it. */
+  readonly key?: string | undefined
+  /** Stops between pages. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Which finished letters are removed. */
+export interface LetterPruning extends ActorOption {
+  /** Those that were done or discarded before it. */
+  readonly before: Date
+  /** Name of the subscription; all when left out. */
+  readonly subscription?: string | undefined
+  /** Stops between pages. */
+  readonly signal?: AbortSignal | undefined
+}
+
 const LIMIT = 100
 
 /**
@@ -116,32 +141,12 @@ export class DeadLetters {
     })
   }
 
-  /** Has all parked letters of a subscription handled again; gives how many keys or letters. */
-  async retryAll(subscription: string, { actor = 'unknown' }: ActorOption = {}): Promise<number> {
-    let count = 0
-    let lastKey: string | undefined
-    let batch: StoredRecord[] = []
-    const flush = async () => {
-      const changes = batch.map((letter) => movedLetter(letter, 'requested'))
-      const details = { letters: changes.length }
-      const audit = { actor, action: 'letter.retry-all', subject: subscription, details }
-      await this.#transaction((tx) =>
-        tx.records.write([...changes, auditChange(this.#runtime, audit)]),
-      )
-      count += changes.length
-      batch = []
-    }
-    const prefix = letterPrefix(subscription)
-    for await (const letter of lettersIn(this.#port.records, prefix, 'parked')) {
-      const { ordered, key } = letterValue(letter)
-      // The first one of a key pulls the others.
-      if (ordered && key === lastKey) continue
-      lastKey = ordered ? key : undefined
-      batch.push(letter)
-      if (batch.length === RETRY_PAGE) await flush()
-    }
-    if (batch.length > 0) await flush()
-    return count
+  /**
+   * Has all parked letters of a subscription handled again, or those of one `key`; gives how many
+   * keys or letters.
+   */
+  async retryAll(subscription: string, options: LetterSelection = {}): Promise<number> {
+    return requestAll(this.#context, batchOf(subscription, options))
   }
 
   /**
@@ -150,20 +155,69 @@ export class DeadLetters {
    */
   async discard(id: string, options: ActorOption & { readonly reason: string }): Promise<void> {
     const { reason: note, actor = 'unknown' } = options
-    if (typeof note !== 'string' || note.trim() === '') {
-      throw new InvalidArgumentError('reason', 'must say why the event is given up')
-    }
+    assertReason(note)
     await this.#transaction(async (tx) => {
       const letter = await parkedLetter(tx, id)
       const value = letterValue(letter)
       const head = await headOfKey(tx.records, value.subscription, value.key)
       const audit = { actor, action: 'letter.discard', subject: id, details: { reason: note } }
+      const finishedAt = this.#runtime.clock.now()
       await tx.records.write([
-        movedLetter(letter, 'discarded', { note }),
+        movedLetter(letter, 'discarded', { note, finishedAt }),
         auditChange(this.#runtime, audit),
       ])
       if (head?.key === id) await tx.records.write(await requestNext(tx.records, value))
     })
+  }
+
+  /**
+   * Gives all parked letters of a subscription up, or those of one `key`, for a reason that is
+   * kept; gives how many. Page by page: what a `signal` or a crash leaves is parked as before.
+   *
+   * @example
+   * ```ts
+   * import { openStore } from 'eventuali'
+   *
+   * await using store = await openStore('memory:')
+   * const options = { reason: 'the newsletter is gone', actor: 'ada' }
+   * console.log(await store.deadLetters.discardAll('mailer', options)) // 0
+   * ```
+   */
+  async discardAll(
+    subscription: string,
+    options: LetterSelection & { readonly reason: string },
+  ): Promise<number> {
+    const { reason } = options
+    assertReason(reason)
+    return discardAll(this.#context, { ...batchOf(subscription, options), reason })
+  }
+
+  /**
+   * Removes letters that were done or discarded before a time, of one subscription or of all;
+   * gives how many. Parked ones stay, however old. Letters that an earlier version of the library
+   * finished go by when they were parked. It takes a page at a time, each with a line in the audit.
+   *
+   * @example
+   * ```ts
+   * import { openStore } from 'eventuali'
+   *
+   * await using store = await openStore('memory:')
+   * const before = new Date(Date.now() - 30 * 24 * 60 * 60 * 1000)
+   * console.log(await store.deadLetters.prune({ before })) // 0
+   * ```
+   */
+  async prune(options: LetterPruning): Promise<number> {
+    const { before, subscription, actor = 'unknown', signal } = options
+    if (!(before instanceof Date) || Number.isNaN(before.getTime())) {
+      throw new InvalidArgumentError('before', 'must be a valid Date')
+    }
+    if (subscription !== undefined) assertText('subscription', subscription)
+    assertSignal(signal)
+    return pruneLetters(this.#context, { before, subscription, actor, signal })
+  }
+
+  get #context(): LetterContext {
+    return { port: this.#port, runtime: this.#runtime, timeoutMs: this.#timeoutMs }
   }
 
   async #transaction<T>(work: (tx: StoreTransaction) => Promise<T>): Promise<T> {
@@ -178,14 +232,7 @@ async function parkedLetter(tx: StoreTransaction, id: string): Promise<StoredRec
   const [seen] = await tx.records.get(recordKinds.letter, [id])
   if (seen === undefined) throw new DeadLetterError(id, 'is not there')
   const { subscription, key } = letterValue(seen)
-  const [record] = await tx.records.lock(recordKinds.subscription, [subscription])
-  if (record !== undefined) {
-    const { generation, partitions } = record.value as SubscriptionValue
-    const partition = partitionKeys(subscription, generation, partitions)[
-      partitionOf(key, partitions)
-    ]
-    if (partition !== undefined) await tx.records.lock(recordKinds.partition, [partition])
-  }
+  await lockPartitions(tx, subscription, [key])
   const [letter] = await tx.records.lock(recordKinds.letter, [id])
   if (letter?.state !== 'parked') {
     throw new DeadLetterError(id, `is ${letter?.state ?? 'not there'}, not parked`)
@@ -193,8 +240,32 @@ async function parkedLetter(tx: StoreTransaction, id: string): Promise<StoredRec
   return letter
 }
 
+function assertText(name: string, value: unknown): void {
+  if (typeof value === 'string') return
+  throw new InvalidArgumentError(name, 'must be a text')
+}
+
+function assertReason(reason: unknown): void {
+  if (typeof reason === 'string' && reason.trim() !== '') return
+  throw new InvalidArgumentError('reason', 'must say why the event is given up')
+}
+
+function assertSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined || typeof signal?.throwIfAborted === 'function') return
+  throw new InvalidArgumentError('signal', 'must be an AbortSignal')
+}
+
+function batchOf(subscription: string, options: LetterSelection): LetterBatch {
+  const { key, actor = 'unknown', signal } = options
+  assertText('subscription', subscription)
+  if (key !== undefined) assertText('key', key)
+  assertSignal(signal)
+  return { subscription, key, actor, signal }
+}
+
 function toLetter(record: StoredRecord): DeadLetter {
-  const { parkedAt, ...value } = letterValue(record)
+  const { parkedAt, finishedAt, ...value } = letterValue(record)
   const state = record.state as LetterState
-  return { ...value, id: record.key, state, parkedAt: new Date(parkedAt) }
+  const finished = finishedAt === undefined ? {} : { finishedAt: new Date(finishedAt) }
+  return { ...value, id: record.key, state, parkedAt: new Date(parkedAt), ...finished }
 }

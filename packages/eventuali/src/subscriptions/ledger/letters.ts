@@ -38,6 +38,8 @@ export type LetterValue = {
   readonly parkedAt: number
   /** Why it was discarded. */
   readonly note: string
+  /** When it was done or discarded; letters of earlier versions of the library do not tell. */
+  readonly finishedAt?: number
 }
 
 const TEXT_LENGTH_MAX = 2000
@@ -117,10 +119,10 @@ export function letterValue(record: StoredRecord): LetterValue {
 
 const PAGE = 1000
 
-/** All letters of a subscription (or of a key's prefix) in a state, by key and position. */
+/** All letters in a state, of a subscription (or of a key's prefix), by key and position. */
 export async function* lettersIn(
   records: RecordReads,
-  prefix: string,
+  prefix: string | undefined,
   state: LetterState,
 ): AsyncGenerator<StoredRecord, void, void> {
   for (let after: string | undefined; ; ) {
