@@ -13,6 +13,7 @@ interface BackupFlags extends PassphraseFlags {
   readonly out?: string
   readonly incremental?: boolean
   readonly base?: string
+  readonly resume?: boolean
   readonly physical?: boolean
   readonly compress?: 'gzip' | 'brotli' | 'zstd'
   readonly timeout?: number
@@ -25,6 +26,7 @@ const examples = `
 Examples:
   eventuali backup --store sqlite:shop.db --out shop.backup
   eventuali backup --store postgres://db/shop --out backups/ --incremental
+  eventuali backup --out backups/ --incremental --resume
   SECRET=… eventuali backup --out backups/ --passphrase-env SECRET
   eventuali backup verify backups/
 `
@@ -37,6 +39,7 @@ export function backupCommand(session: Session): Command {
     .option('-o, --out <place>', 'a new file, or a folder in which it gets a name by itself')
     .option('--incremental', 'only what came since the newest backup in the folder')
     .option('--base <file>', 'only what came since this backup')
+    .option('--resume', 'go on with what an interrupted backup to the same place has left')
     .option('--physical', 'SQLite: a copy of the file that can be opened, read models and all')
     .addOption(
       new Option('--compress <with>', 'zstd where Node has it').choices(['gzip', 'brotli', 'zstd']),
@@ -64,7 +67,7 @@ function backupVerifyCommand(session: Session): Command {
 }
 
 async function runBackup(session: Session, flags: BackupFlags): Promise<void> {
-  const { out, incremental, base, compress: compression, timeout } = flags
+  const { out, incremental, base, resume, compress: compression, timeout } = flags
   if (out === undefined) throw new UsageError('where to? Give --out FILE, or --out FOLDER')
   if (incremental === true && base !== undefined) {
     throw new UsageError('--incremental finds its base itself; leave out --base')
@@ -75,7 +78,7 @@ async function runBackup(session: Session, flags: BackupFlags): Promise<void> {
   const result = await session.withRawStore(flags.store, 'read', async (store) => {
     try {
       return await backupStore(store, {
-        ...{ out, passphrase, compression, signal: session.signal },
+        ...{ out, resume, passphrase, compression, signal: session.signal },
         base: incremental === true ? true : base,
         timeoutMs: timeout === undefined ? undefined : timeout * 60_000,
         onProgress: ({ position, from, upTo, events }) =>
@@ -94,11 +97,11 @@ async function runBackup(session: Session, flags: BackupFlags): Promise<void> {
 /** The file itself, as SQLite copies it. */
 async function runPhysical(
   session: Session,
-  { store: place, incremental, base, compress, timeout, json }: BackupFlags,
+  { store: place, incremental, base, resume, compress, timeout, json }: BackupFlags,
   out: string,
   passphrase: string | undefined,
 ): Promise<void> {
-  if ((incremental ?? base ?? compress ?? passphrase) !== undefined) {
+  if ((incremental ?? base ?? resume ?? compress ?? passphrase) !== undefined) {
     throw new UsageError('--physical copies the file as it is; it goes with --out and --timeout')
   }
   const bar = new ProgressBar(session.io)
@@ -122,11 +125,13 @@ async function runPhysical(
   )
 }
 
-function resultText({ file, events, from, upTo, bytes, records }: BackupResult): string {
+function resultText(result: BackupResult): string {
+  const { file, events, from, upTo, bytes, records, resumedAfter } = result
   const since = from === 0 ? '' : ` after position ${count(from)}`
+  const gone = resumedAfter === 0 ? '' : `, gone on after position ${count(resumedAfter)}`
   return (
     `${counted(events, 'event')}${since} up to position ${count(upTo)} and ` +
-    `${counted(records, 'record')} are in ${harmless(file)} (${count(bytes)} bytes)\n`
+    `${counted(records, 'record')} are in ${harmless(file)} (${count(bytes)} bytes)${gone}\n`
   )
 }
 

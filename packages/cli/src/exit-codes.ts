@@ -26,7 +26,12 @@ export class EndedWith extends Error {
 }
 
 /** The user pressed Ctrl-C. */
-export class Interrupted extends Error {}
+export class Interrupted extends Error {
+  constructor() {
+    // It is kept where a job says why it was given up.
+    super('interrupted by Ctrl-C')
+  }
+}
 
 /** Said at the end of every --help. */
 export const exitCodeHelp = `

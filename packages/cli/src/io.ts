@@ -16,7 +16,11 @@ export interface Io {
 }
 
 /** The reader of standard output has gone, `head` for one: nothing is left to do, no failure. */
-export class OutputClosed extends Error {}
+export class OutputClosed extends Error {
+  constructor() {
+    super('nobody read its output any more')
+  }
+}
 
 /** Standard output with back-pressure: `write` resolves when more may be written. */
 export class Output {

@@ -194,15 +194,16 @@ function statusText(row: ProjectionRow): string {
   if (position !== undefined && lag !== undefined) {
     const rate = ratePerSecond === undefined ? '' : `, ${rateText(ratePerSecond)}`
     const eta = etaMs === undefined || etaMs === 0 ? '' : `, caught up in ${etaText(etaMs)}`
-    const behind = durationText(behindMs ?? 0)
-    lines.push(`position ${position}, lag ${count(lag)}, behind ${behind}${rate}${eta}`)
+    // Nobody has run it since it was switched to: how old the next event is was not looked at.
+    const behind = behindMs === undefined ? '' : `, behind ${durationText(behindMs)}`
+    lines.push(`position ${position}, lag ${count(lag)}${behind}${rate}${eta}`)
   }
   for (const { generation, position: at, events, lag: left, etaMs: eta, failed } of builds) {
     const end = eta === undefined ? '' : `, ready in ${etaText(eta)}`
     const what =
       failed === undefined
         ? `is built: position ${at}, ${counted(events, 'event')}, ${count(left)} to go${end}`
-        : `was given up at position ${at}: ${failed}`
+        : `was given up at position ${at}: ${failed}; projections rebuild ${name} goes on with it`
     lines.push(`generation ${generation} ${what}`)
   }
   return `${lines.map(harmless).join('\n')}\n\n`
@@ -224,9 +225,9 @@ async function withProjection<T>(
 async function runRebuild(session: Session, name: string, flags: WorkFlags): Promise<void> {
   const { compare, requireEqual, onError, json } = flags
   const bar = new ProgressBar(session.io)
-  const report = await withProjection(session, name, flags, async (store) => {
+  const { report, left } = await withProjection(session, name, flags, async (store) => {
     try {
-      return await store.projections.rebuild(name, {
+      const built = await store.projections.rebuild(name, {
         ...{ compare, requireEqual, onError, signal: session.signal },
         actor: actorOf(session, flags),
         onProgress: ({ done, total, events, etaMs }) =>
@@ -235,6 +236,8 @@ async function runRebuild(session: Session, name: string, flags: WorkFlags): Pro
             `${counted(events, 'event')}${etaMs === undefined ? '' : `, ${etaText(etaMs)} left`}`,
           ),
       })
+      const { safe } = await store.positions()
+      return { report: built, left: Math.max(0, safe - built.position) }
     } finally {
       bar.clear()
     }
@@ -242,13 +245,15 @@ async function runRebuild(session: Session, name: string, flags: WorkFlags): Pro
   await session.output.write(
     json === true
       ? `${JSON.stringify({ projection: name, ...report })}\n`
-      : builtText(name, report),
+      : builtText(name, report, left),
   )
 }
 
-function builtText(name: string, report: RebuildReport): string {
+function builtText(name: string, report: RebuildReport, left: number): string {
   const { generation, position, comparison, skipped } = report
-  const lines = [`${name}: generation ${generation} is live, as of position ${position}`]
+  // Both generations stand where the old one was; whoever runs the projection goes on from there.
+  const rest = left === 0 ? '' : `; ${counted(left, 'position')} left to whoever runs it`
+  const lines = [`${name}: generation ${generation} is live, as of position ${position}${rest}`]
   if (comparison !== undefined) lines.push(compareText(comparison))
   if (skipped.length > 0) {
     const shown = skipped.slice(0, 20).join(', ')

@@ -38,7 +38,7 @@ runProgram(async () => {
     },
   })
   const onProgress = (): void => part(false)
-  if (does === 'backup') await backupStore(store, { out: file, onProgress })
+  if (does === 'backup') await backupStore(store, { out: file, resume: true, onProgress })
   else tell('restored', (await restoreBackup(store, [file])).resumedAfter)
   await store.close()
 })

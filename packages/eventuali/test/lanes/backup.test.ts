@@ -194,12 +194,34 @@ async function takenForWhole(
   return taken
 }
 
+/** Goes on with a backup that a kill has left, in a store that has been changed meanwhile. */
+async function goneOnWith(
+  run: Campaign,
+  place: Place,
+  source: Store,
+  file: string,
+): Promise<string[]> {
+  await source.truncate('s-0', { before: run.between(1, 900) })
+  await source.append('s-2', { type: 'T', data: 'behind' })
+  const { resumedAfter, upTo } = await backupStore(source, { out: file, resume: true })
+  run.note(`a backup went on after ${resumedAfter}`)
+  const left = readdirSync(folder).filter((name) => name.endsWith('.unfinished'))
+  const wrong = left.map((name) => `${name} is left`)
+  const restored = await openStore(await place.url(), { restoring: true, profile: 'relaxed' })
+  await restoreBackup(restored, [file])
+  wrong.push(...(await prefixFaults(source, restored, upTo)))
+  await restored.close()
+  return wrong
+}
+
 /** Restores and backups in programs that die of it, and are begun again. */
 async function killed(run: Campaign, place: Place): Promise<string[]> {
   const url = await place.url()
   const source = await openStore(url, { profile: 'relaxed' })
   for (let n = 0; n < 6; n++) {
-    const events = Array.from({ length: 600 }, (_, i) => ({ type: 'T', data: { n, i } }))
+    // Frames are soon full, so that something is whole in what a kill leaves.
+    const text = 'la '.repeat(800)
+    const events = Array.from({ length: 600 }, (_, i) => ({ type: 'T', data: { n, i, text } }))
     await source.append(`s-${n % 3}`, events)
   }
   await source.truncate('s-1', { before: 500 })
@@ -212,9 +234,8 @@ async function killed(run: Campaign, place: Place): Promise<string[]> {
     const dieAt = run.between(1, 3)
     if ((await work({ does: 'backup', url, file, dieAt }).ended) === 'SIGKILL') kills++
     if (existsSync(file)) await checkBackup([file])
+    else wrong.push(...(await goneOnWith(run, place, source, file)))
   }
-  const left = readdirSync(folder).filter((name) => name.endsWith('.unfinished'))
-  for (const name of left) rmSync(join(folder, name))
   const { file, upTo } = await backupStore(source, { out: newFile() })
   for (let round = 0; round < run.scaled(1); round++) {
     const target = await place.url()

@@ -1,10 +1,9 @@
-import { existsSync, rmSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import {
-  type Clock,
   type IdSource,
+  isEventualiError,
   publishFile,
-  type Random,
   systemClock,
   systemRandom,
   uuidV7Source,
@@ -13,19 +12,26 @@ import {
   BackupChainError,
   BackupExistsError,
   compressionDefault,
-  compressorOf,
-  InvalidArgumentError,
   rowIsIntact,
 } from '../../model/index.ts'
 import type { CallOptions, EventStore, StoreView } from '../../ports/index.ts'
 import { type PortOrStore, portOf } from '../port-or-store.ts'
 import type { BackupBegin, BackupEnd, BackupFile } from './backup-file.ts'
+import { assertOptions, type BackupOptions, isFolder } from './backup-options.ts'
 import { newestIn } from './chain.ts'
 import { describeBackup } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { frameKinds } from './frames.ts'
 import { recordLine, rowLine } from './lines.ts'
 import { checkpointIn, isKeptKind } from './read-side.ts'
+import {
+  type Leftover,
+  leftoversOf,
+  removeLeftover,
+  type TakenOver,
+  takeOver,
+  unfinishedName,
+} from './resume.ts'
 import { newParameters, sealingOf } from './sealing.ts'
 
 const DAY_MS: number = 24 * 60 * 60 * 1000
@@ -33,48 +39,18 @@ const DAY_MS: number = 24 * 60 * 60 * 1000
 /** What a backup needs of a store. */
 export type BackupSource = Pick<EventStore, 'view' | 'adapter' | 'incarnation'>
 
-/** How far a backup has come. */
-export interface BackupProgress {
-  /** The last position that was written. */
-  readonly position: number
-  /** The one above which the events of it begin, and the one it goes up to. */
-  readonly from: number
-  readonly upTo: number
-  readonly events: number
-  readonly bytes: number
-}
-
-/** Options of `backupStore`. */
-export interface BackupOptions extends CallOptions {
-  /** A file that is not there yet, or a folder, in which the backup gets a name by itself. */
-  readonly out: string
-  /**
-   * Only what came since: the backup that it goes on from (its file), or `true` for the newest one
-   * of this store in the folder `out`.
-   */
-  readonly base?: string | true | undefined
-  /** Encrypts it; without the passphrase nobody gets it back. */
-  readonly passphrase?: string | undefined
-  /** zstd where Node has it, brotli otherwise. */
-  readonly compression?: 'gzip' | 'brotli' | 'zstd' | undefined
-  /** Milliseconds for all of it; a day when left out. */
-  readonly timeoutMs?: number | undefined
-  readonly onProgress?: ((progress: BackupProgress) => void) | undefined
-  /** For repeatable runs: the sources of time and chance. */
-  readonly clock?: Clock | undefined
-  readonly random?: Random | undefined
-}
-
 /** A backup that is complete and on disk. */
 export interface BackupResult extends BackupFile {
   readonly seconds: number
+  /** The position that an interrupted one had come to, after which this one went on; or 0. */
+  readonly resumedAfter: number
 }
 
 /**
  * Writes the store into a file, as it stands at one moment, while it is in use: the log up to the
  * safe position with positions, versions, ids, times and stored data as they are, and the records
  * of the read side that cannot be made anew. The file has its name when it is complete and on
- * disk; a crash leaves none.
+ * disk; a crash leaves one that ends in `.unfinished`, with which `resume` goes on.
  *
  * Throws BackupExistsError, BackupChainError for a base that is not of this log, BackupInvalidError
  * and BackupPassphraseError for one that cannot be read, InvalidArgumentError, CapabilityError.
@@ -110,24 +86,34 @@ export async function backupStore(
     const begin = await beginningOf(port, view, base, clock.now(), call)
     const file = fileFor(options.out, begin)
     if (existsSync(file)) throw new BackupExistsError(file)
-    const unfinished = `${file}.${ids.next()}.unfinished`
+    const leftovers = await leftoversFor(port, base, options)
+    const unfinished = unfinishedName(file, ids.next())
+    let isKept = options.resume === true
     try {
       const writer = await FrameWriter.create(unfinished)
-      let end: BackupEnd
+      let written: Written
       try {
-        end = await writeAll(view, writer, begin, base, options)
+        written = await writeAll(view, writer, { begin, base, leftover: leftovers[0] }, options)
       } catch (error) {
-        await writer.abandon()
+        isKept &&= !isEventualiError(error, 'BACKUP_CHAIN')
+        await writer.abandon(isKept)
         throw error
       }
       await writer.finish()
       signal?.throwIfAborted()
-      if (!publishFile(unfinished, file)) throw new BackupExistsError(file)
+      if (!publishFile(unfinished, file)) {
+        isKept = false
+        throw new BackupExistsError(file)
+      }
+      isKept = false
+      for (const leftover of leftovers) removeLeftover(leftover)
       const { link, bytes } = writer
+      const { end, resumedAfter } = written
       const seconds = (clock.monotonic() - startedMs) / 1000
-      return { ...begin, ...end, file, bytes, link, encrypted: passphrase !== undefined, seconds }
+      const encrypted = passphrase !== undefined
+      return { ...begin, ...end, file, bytes, link, encrypted, seconds, resumedAfter }
     } finally {
-      rmSync(unfinished, { force: true })
+      if (!isKept) rmSync(unfinished, { force: true })
     }
   }
   let made: Promise<BackupResult> | undefined
@@ -140,30 +126,6 @@ export async function backupStore(
     // A view that is stopped ends before what was done with it, which cleans up.
     await made?.catch(() => {})
   }
-}
-
-function assertOptions({ out, passphrase, base, compression }: BackupOptions): void {
-  if (typeof out !== 'string' || out === '') {
-    throw new InvalidArgumentError('out', 'must be the path of a file or folder')
-  }
-  if (passphrase !== undefined && (typeof passphrase !== 'string' || passphrase === '')) {
-    throw new InvalidArgumentError('passphrase', 'must be a text that is not empty')
-  }
-  if (!isFolder(out) && !isFolder(dirname(out))) {
-    throw new InvalidArgumentError('out', `is in ${dirname(out)}, a folder that is not there`)
-  }
-  if (base === true && !isFolder(out)) {
-    throw new InvalidArgumentError('base', 'is to be found in the folder that "out" is not')
-  }
-  const known = ['gzip', 'brotli', 'zstd']
-  if (compression !== undefined && !known.includes(compression)) {
-    throw new InvalidArgumentError('compression', `must be one of ${known.join(', ')}`)
-  }
-  compressorOf(compression ?? compressionDefault())
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 function fileFor(out: string, { createdAt, from, upTo }: BackupBegin): string {
@@ -181,6 +143,16 @@ async function baseOf(
   const found = await newestIn(out, incarnation, { passphrase })
   if (found !== undefined) return found
   throw new BackupChainError(out, 'it holds no backup of this store; make a full one first')
+}
+
+/** What earlier backups have left to go on with. */
+async function leftoversFor(
+  { incarnation }: BackupSource,
+  base: BackupFile | undefined,
+  { out, resume, passphrase }: BackupOptions,
+): Promise<readonly Leftover[]> {
+  if (resume !== true) return []
+  return leftoversOf({ out, isFolder: isFolder(out) }, incarnation, base, { passphrase })
 }
 
 async function beginningOf(
@@ -228,13 +200,25 @@ async function assertBase(
   }
 }
 
+interface Written {
+  readonly end: BackupEnd
+  readonly resumedAfter: number
+}
+
 async function writeAll(
   view: StoreView,
   writer: FrameWriter,
-  begin: BackupBegin,
-  base: BackupFile | undefined,
+  {
+    begin,
+    base,
+    leftover,
+  }: {
+    readonly begin: BackupBegin
+    readonly base: BackupFile | undefined
+    readonly leftover: Leftover | undefined
+  },
   options: BackupOptions,
-): Promise<BackupEnd> {
+): Promise<Written> {
   const { compression = compressionDefault(), passphrase, random = systemRandom } = options
   const parameters = passphrase === undefined ? null : newParameters(random)
   await writer.frame(frameKinds.settings, JSON.stringify({ compression, sealing: parameters }))
@@ -245,18 +229,26 @@ async function writeAll(
   writer.pack({ compression, sealing })
   await writer.frame(frameKinds.begin, JSON.stringify(begin))
   const call: CallOptions = { signal: options.signal }
-  let [events, records, damaged] = [0, 0, 0]
-  let last = base?.last ?? null
   const { from, upTo } = begin
-  for await (const page of view.rows({ after: from, upTo }, call)) {
+  const tell = (at: TakenOver): void => {
+    const position = at.last?.position ?? from
+    options.onProgress?.({ position, from, upTo, events: at.events, bytes: writer.bytes })
+  }
+  const taken =
+    leftover === undefined
+      ? { events: 0, damaged: 0, last: null }
+      : await takeOver(leftover, writer, view, begin, { ...call, passphrase, onFrame: tell })
+  const resumedAfter = taken.last?.position ?? 0
+  let [events, records, damaged] = [taken.events, 0, taken.damaged]
+  let last = taken.last ?? base?.last ?? null
+  for await (const page of view.rows({ after: taken.last?.position ?? from, upTo }, call)) {
     for (const row of page) {
       if (!rowIsIntact(row)) damaged += 1
       await writer.line(frameKinds.events, rowLine(row))
       last = { position: row.position, id: row.id }
     }
     events += page.length
-    const position = last?.position ?? from
-    options.onProgress?.({ position, from, upTo, events, bytes: writer.bytes })
+    tell({ events, damaged, last })
     options.signal?.throwIfAborted()
   }
   await writer.flush()
@@ -270,5 +262,5 @@ async function writeAll(
   await writer.flush()
   const end: BackupEnd = { events, records, damaged, last }
   await writer.frame(frameKinds.end, JSON.stringify(end))
-  return end
+  return { end, resumedAfter }
 }

@@ -68,14 +68,20 @@ export class FrameWriter {
     await this.frame(this.#kind, text)
   }
 
+  /** What was written so far is on disk. */
+  sync(): Promise<void> {
+    return this.#handle.sync()
+  }
+
   /** On disk, and closed. */
   async finish(): Promise<void> {
-    await this.#handle.sync()
+    await this.sync()
     await this.#handle.close()
   }
 
-  /** Closes it as it is. */
-  async abandon(): Promise<void> {
+  /** Closes it as it is; what waits for others goes with it where somebody goes on with it. */
+  async abandon(isKept: boolean): Promise<void> {
+    if (isKept) await this.flush().catch(() => {})
     await this.#handle.close().catch(() => {})
   }
 

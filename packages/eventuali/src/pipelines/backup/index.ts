@@ -1,11 +1,10 @@
 export {
-  type BackupOptions,
-  type BackupProgress,
   type BackupResult,
   type BackupSource,
   backupStore,
 } from './backup.ts'
 export type { BackupBegin, BackupEnd, BackupFile } from './backup-file.ts'
+export type { BackupOptions, BackupProgress } from './backup-options.ts'
 export {
   type BackupReport,
   type CheckBackupOptions,

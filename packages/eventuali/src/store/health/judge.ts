@@ -102,10 +102,12 @@ export function consumersCheck(
     return [`${name} is ${positionsText(lag)} and ${count(behindMs / 1000)} s behind${why}`]
   })
   if (faults.length > 0) return judged('degraded', shown(faults))
+  // A generation that is kept for the way back stands still: it follows nothing.
+  const lags = consumers.flatMap(({ live, lag }) => (live ? [lag] : []))
   return healthy(
-    consumers.length === 0
+    lags.length === 0
       ? 'nothing follows the log'
-      : `${count(consumers.length)} follow the log, ${positionsText(Math.max(0, ...consumers.map(({ lag }) => lag)))} behind at most`,
+      : `${count(lags.length)} follow the log, ${positionsText(Math.max(0, ...lags))} behind at most`,
   )
 }
 
