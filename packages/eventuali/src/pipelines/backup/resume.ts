@@ -11,9 +11,9 @@ import { rowOf } from './lines.ts'
 
 /*
  * A backup that was broken off is gone on with in a file of its own: the frames that are whole are
- * read, checked and written anew. So the new file begins with what it will be (how far it goes, when
- * it was made), and what is encrypted gets another key: going on in place would use the number of a
- * frame that was half written, which is a nonce, a second time.
+ * read, checked and written anew. So the new file begins with what it will be (how far it goes,
+ * when it was made), and what is encrypted gets another key: going on in place would use the number
+ * of a frame that was half written, which is a nonce, a second time.
  *
  * The events that are taken over are of an earlier view of the store than those behind them. That
  * is what a backup and an increment of it are, too: what was removed in between was removed by
