@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { CampaignRecord } from '../packages/eventuali/test/harness/campaign.ts'
-import { type Lane, laneTable } from '../packages/eventuali/test/lane-table.ts'
+import { type Lane, laneFile, laneName, laneTable } from '../packages/eventuali/test/lane-table.ts'
 import { commitText, type LaneRun, scorecardPage } from './scorecard.ts'
 import { vitestSuite } from './suites.ts'
 import { asSeenByCi, report, sumLine, type Tally } from './tally.ts'
@@ -12,10 +12,10 @@ const page = 'docs/reliability.md'
 const recorded = 'docs/data/lanes.json'
 /** Most of them wait for a disk or a timer most of the time. */
 export const laneWorkers = 3
-const usage = `usage: npm run lanes -- [ROW ...] [--slow] [--write-docs]
-       npm run soak -- [ROW ...]
+const usage = `usage: npm run lanes -- [ROW|LANE ...] [--slow] [--write-docs]
+       npm run soak -- [ROW|LANE ...]
 
-Runs the harnesses of the scorecard, all of them or those of the rows named (R1 R8b ...), in the size
+Runs the harnesses of the scorecard, all of them or those of the rows or files named (R1 R8b lanes/feeds ...), in the size
 of a pull request; as a soak one file after another, each many times as large. EVENTUALI_SEED=n takes
 that seed.
 
@@ -24,15 +24,12 @@ that seed.
   --write-docs  keep what this run has shown in ${recorded}, and write ${page} from
                 the last run of each lane`
 
-/** The lanes of the rows named; R8 means R8a and R8b as well. No rows: all. */
+/** The lanes of the rows named, or named themselves; R8 means R8a and R8b as well. No names: all. */
 export function lanesOf(rows: readonly string[], table: readonly Lane[] = laneTable): Lane[] {
   if (rows.length === 0) return [...table]
   const asked = rows.map((row) => new RegExp(`^${row}[a-z]?$`, 'i'))
-  return table.filter((lane) => lane.rows.some((row) => asked.some((one) => one.test(row))))
-}
-
-function laneFile(lane: Lane): string {
-  return `packages/eventuali/test/${lane.file}.test.ts`
+  const isAsked = (name: string): boolean => asked.some((one) => one.test(name))
+  return table.filter((lane) => [...lane.rows, lane.file].some(isAsked))
 }
 
 /** The lanes as suites: those that disturb nobody side by side, then those that measure, alone. */
@@ -56,7 +53,15 @@ async function soakSuites(lanes: readonly Lane[], records: string): Promise<Tall
     const env = { EVENTUALI_CAMPAIGNS: records, EVENTUALI_SCALE: String(lane.soakScale) }
     const more = { files: [laneFile(lane)], env, onDisk: true }
     const boundMs = 150 * minute
-    tallies.push(await vitestSuite(lane.file, [project], process.execPath, boundMs, more))
+    tallies.push(
+      await vitestSuite(
+        laneName(lane).replace(': ', '-'),
+        [project],
+        process.execPath,
+        boundMs,
+        more,
+      ),
+    )
   }
   return tallies
 }
@@ -90,7 +95,7 @@ function lastRuns(runs: readonly LaneRun[]): LaneRun[] {
     ? (JSON.parse(readFileSync(recorded, 'utf8')) as readonly LaneRun[])
     : []
   return laneTable.map((lane) => {
-    const last = [...runs, ...before].find((run) => run.lane.file === lane.file)
+    const last = [...runs, ...before].find((run) => laneFile(run.lane) === laneFile(lane))
     return { day: 'never', commit: '', seconds: 0, campaigns: [], ...last, lane }
   })
 }
@@ -99,7 +104,7 @@ function budgetText(runs: readonly LaneRun[]): string {
   const lines = runs.map(({ lane, seconds }) => {
     const over = seconds > lane.budgetSeconds ? '   over its budget' : ''
     const took = seconds.toFixed(1).padStart(7)
-    return `${lane.file.padEnd(30)} ${took} s of ${String(lane.budgetSeconds).padStart(4)} s${over}`
+    return `${laneName(lane).padEnd(30)} ${took} s of ${String(lane.budgetSeconds).padStart(4)} s${over}`
   })
   return ['', ...lines].join('\n')
 }

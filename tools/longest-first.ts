@@ -1,12 +1,9 @@
 import { relative } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
-import { laneTable } from '../packages/eventuali/test/lane-table.ts'
+import { laneFile, laneTable } from '../packages/eventuali/test/lane-table.ts'
 
 const laneSeconds: ReadonlyMap<string, number> = new Map(
-  laneTable.map(({ file, budgetSeconds }) => [
-    `packages/eventuali/test/${file}.test.ts`,
-    budgetSeconds,
-  ]),
+  laneTable.map((lane) => [laneFile(lane), lane.budgetSeconds]),
 )
 /** Contracts are short to read and long to run. */
 const contractSeconds = 80

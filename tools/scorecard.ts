@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import type { CampaignRecord } from '../packages/eventuali/test/harness/campaign.ts'
-import type { Lane } from '../packages/eventuali/test/lane-table.ts'
+import { type Lane, laneName } from '../packages/eventuali/test/lane-table.ts'
 
 /** A lane and what a run of it has shown. */
 export interface LaneRun {
@@ -139,8 +139,9 @@ export const scorecard: readonly Row[] = [
   },
   {
     id: 'R15',
-    what: 'slow consumers (the library; the HTTP half comes with the server)',
-    holds: 'memory grows by 64 MiB at most',
+    what: 'slow consumers, in the library and over HTTP',
+    holds:
+      'memory grows by 64 MiB at most, a stalled feed holds 1 MiB at most, is cut off and resumes; others are not held up',
   },
   {
     id: 'R16',
@@ -154,8 +155,9 @@ export const scorecard: readonly Row[] = [
   },
   {
     id: 'R18',
-    what: 'malformed input (the library; HTTP and MCP come with the server)',
-    holds: 'no crash, no unhandled rejection, no hang, no change to built-in prototypes',
+    what: 'malformed input: library, import files, command line, HTTP, MCP',
+    holds:
+      'no crash, no unhandled rejection, no hang, no failure of the server, no change to built-in prototypes',
   },
   {
     id: 'R19',
@@ -248,7 +250,7 @@ function laneText({ lane, campaigns, seconds, day, commit }: LaneRun): string {
   const alone = lane.file.startsWith('process/') ? 'alone' : 'beside others'
   const numbers = `${lane.budgetSeconds} | ${seconds.toFixed(0)} | ${alone} | ${scale}`
   const when = `${day}, ${commit}`
-  return `| \`${lane.file}\` | ${lane.rows.join(', ')} | ${cell(lane.does)} | ${numbers} | ${when} | ${seeds} |`
+  return `| \`${laneName(lane)}\` | ${lane.rows.join(', ')} | ${cell(lane.does)} | ${numbers} | ${when} | ${seeds} |`
 }
 
 /** What is checked out. */
@@ -299,7 +301,7 @@ ${scorecard.map((row) => rowText(row, runs)).join('\n')}
 
 ## The lanes
 
-One file each, below \`packages/eventuali/test/\`; seconds are those of its campaigns, beside others. A
+One file each, below \`packages/eventuali/test/\`, or that of the package named before it; seconds are those of its campaigns, beside others. A
 failure prints its seed; \`EVENTUALI_SEED=n npx vitest run FILE\` takes it again.
 
 | lane | rows | what it does | budget, s | took, s | runs | a soak does | last run | its seeds |

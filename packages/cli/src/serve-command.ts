@@ -45,9 +45,9 @@ export function serveCommand(session: Session): Command {
     .addOption(
       new Option('--anonymous <role>', 'what somebody may do who shows no key').choices(roles),
     )
-    .option('--jwt-issuer <url>', 'takes tokens of this issuer, with --jwt-audience and --jwks-url')
+    .option('--jwt-issuer <url>', 'takes tokens of this issuer, with --jwt-audience')
     .option('--jwt-audience <name>', 'whom the tokens must be for')
-    .option('--jwks-url <url>', 'where the issuer shows its public keys')
+    .option('--jwks-url <url>', 'where the issuer shows its public keys; it is asked when left out')
     .option('--server-name <name>', 'name that clients use for it; may be repeated', repeated)
     .option('--origin <origin>', 'web pages of this origin may ask; may be repeated', repeated)
     .option('--mcp', 'also answer models at /mcp, with tools that read')
@@ -173,9 +173,9 @@ function authOf(
 /** The issuer whose tokens are taken: that of the flags, or of the configuration. */
 function jwtOf(settings: Settings['jwt'], flags: ServeFlags): Auth['jwt'] {
   const { jwtIssuer, jwtAudience, jwksUrl } = flags
-  const parts = [jwtIssuer, jwtAudience, jwksUrl]
-  if (parts.some((part) => part !== undefined) && parts.includes(undefined)) {
-    throw new UsageError('--jwt-issuer, --jwt-audience and --jwks-url go together')
+  const isGiven = [jwtIssuer, jwtAudience, jwksUrl].some((part) => part !== undefined)
+  if (isGiven && (jwtIssuer === undefined || jwtAudience === undefined)) {
+    throw new UsageError('--jwt-issuer and --jwt-audience go together, --jwks-url with both')
   }
   if (jwtIssuer !== undefined && jwtAudience !== undefined) {
     return { issuer: jwtIssuer, audience: jwtAudience, jwksUrl }

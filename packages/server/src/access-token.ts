@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'eventuali'
+import { InvalidArgumentError, systemClock } from 'eventuali'
 import {
   createLocalJWKSet,
   createRemoteJWKSet,
@@ -17,7 +17,10 @@ export interface JwtOptions {
   readonly issuer: string
   /** `aud` that a token must have. */
   readonly audience: string
-  /** Where the provider shows its public keys. */
+  /**
+   * Where the provider shows its public keys. Without it and `jwks` the issuer says so itself, at
+   * `/.well-known/openid-configuration` (OpenID Connect Discovery).
+   */
   readonly jwksUrl?: string | undefined
   /** The public keys themselves, in the place of `jwksUrl`. */
   readonly jwks?: JSONWebKeySet | undefined
@@ -39,6 +42,9 @@ export type JwtVerifier = (token: string) => Promise<{ readonly name: string; re
 const asymmetric =
   /^(?:RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512|EdDSA|Ed25519|ML-DSA-\d\d)$/
 const TOLERANCE_SECONDS = 5
+const FETCH_TIMEOUT_MS = 5000
+/** How long a failed discovery is not tried again. */
+const DISCOVERY_PAUSE_MS = 5000
 
 /** Checks tokens. Throws InvalidArgumentError for options that would let anybody in. */
 export function jwtVerifier(options: JwtOptions): JwtVerifier {
@@ -68,17 +74,56 @@ export function jwtVerifier(options: JwtOptions): JwtVerifier {
   }
 }
 
-function keysOf({ jwks, jwksUrl }: JwtOptions): JWTVerifyGetKey {
-  if ((jwks === undefined) === (jwksUrl === undefined)) {
-    throw new InvalidArgumentError('auth.jwt', 'needs one of jwks and jwksUrl')
+function keysOf({ jwks, jwksUrl, issuer }: JwtOptions): JWTVerifyGetKey {
+  if (jwks !== undefined && jwksUrl !== undefined) {
+    throw new InvalidArgumentError('auth.jwt', 'takes one of jwks and jwksUrl')
   }
   if (jwks !== undefined) return createLocalJWKSet(jwks)
-  const url = URL.canParse(jwksUrl ?? '') ? new URL(jwksUrl ?? '') : undefined
+  if (jwksUrl !== undefined) return remoteKeys(safeUrl(jwksUrl, 'auth.jwt.jwksUrl'))
+  safeUrl(issuer, 'auth.jwt.issuer')
+  return discoveredKeys(issuer)
+}
+
+/** A url whose answer nobody on the way can change. */
+function safeUrl(text: string, name: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
   const isLocal = url?.hostname === 'localhost' || url?.hostname === '127.0.0.1'
-  if (url === undefined || (url.protocol !== 'https:' && !isLocal)) {
-    throw new InvalidArgumentError('auth.jwt.jwksUrl', 'must be a url of https')
+  if (url !== undefined && (url.protocol === 'https:' || isLocal)) return url
+  throw new InvalidArgumentError(name, 'must be a url of https')
+}
+
+/** Keys are fetched anew when a token names one that is not known: a provider changes them. */
+function remoteKeys(url: URL): JWTVerifyGetKey {
+  return createRemoteJWKSet(url, { timeoutDuration: FETCH_TIMEOUT_MS })
+}
+
+/** Asks the issuer where its keys are when the first token comes, so that it may start later. */
+function discoveredKeys(issuer: string): JWTVerifyGetKey {
+  let keys: JWTVerifyGetKey | undefined
+  let asked: Promise<JWTVerifyGetKey> | undefined
+  let againAtMs = 0
+  return async (header, token) => {
+    if (keys === undefined) {
+      // Not for each token while the issuer is away.
+      if (asked === undefined || systemClock.monotonic() >= againAtMs) {
+        againAtMs = systemClock.monotonic() + DISCOVERY_PAUSE_MS
+        asked = discover(issuer)
+      }
+      keys = await asked
+    }
+    return keys(header, token)
   }
-  return createRemoteJWKSet(url, { timeoutDuration: 5000 })
+}
+
+async function discover(issuer: string): Promise<JWTVerifyGetKey> {
+  const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+  // Where it leads elsewhere, whoever is there is not who was named.
+  const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS)
+  const answer = await fetch(url, { redirect: 'error', signal })
+  if (!answer.ok) throw new Error(`${url} was answered with status ${answer.status}`)
+  const said = (await answer.json()) as { readonly issuer?: unknown; readonly jwks_uri?: unknown }
+  if (said.issuer !== issuer) throw new Error(`${url} is that of another issuer`)
+  return remoteKeys(safeUrl(String(said.jwks_uri), 'jwks_uri'))
 }
 
 async function verified(

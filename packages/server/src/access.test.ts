@@ -146,7 +146,8 @@ describe('tokens', async () => {
       ['auth.jwt.audience', { ...jwt, audience: '' }],
       ['auth.jwt.algorithms', { ...jwt, algorithms: ['none'] }],
       ['auth.jwt.algorithms', { ...jwt, algorithms: ['HS256'] }],
-      ['auth.jwt', { issuer, audience }],
+      ['auth.jwt', { ...jwt, jwksUrl: 'https://id.example.com/keys' }],
+      ['auth.jwt.issuer', { issuer: 'somebody', audience }],
       ['auth.jwt.jwksUrl', { issuer, audience, jwksUrl: 'http://id.example.com/keys' }],
     ] as const) {
       await expect(server({ auth: { jwt: options } })).rejects.toMatchObject({ argument })

@@ -13,11 +13,13 @@ import { limitsOf, type ServerOptions, sourcesOf } from './options.ts'
 import { json, type RequestContext, type ServerEnv, type ServerParts } from './parts.ts'
 import { portRequest } from './port/index.ts'
 import { problemResponse } from './problem.ts'
+import { Rebuilds } from './rebuilds.ts'
 import { referencePage } from './reference.ts'
 import { includes, type Role } from './role.ts'
 import { aggregateEndpoints } from './routes/aggregates.ts'
 import { appendEndpoints } from './routes/appends.ts'
 import { feedEndpoints } from './routes/feeds.ts'
+import { generationEndpoints } from './routes/generations.ts'
 import { keepingEndpoints } from './routes/keeping.ts'
 import { letterEndpoints } from './routes/letters.ts'
 import { logEndpoints } from './routes/log.ts'
@@ -40,6 +42,7 @@ const endpoints: readonly Endpoint[] = [
   ...feedEndpoints,
   ...aggregateEndpoints,
   ...projectionEndpoints,
+  ...generationEndpoints,
   ...subscriptionEndpoints,
   ...letterEndpoints,
   ...keepingEndpoints,
@@ -93,6 +96,7 @@ export function createServer<E extends EventInput>(
     metrics: new Metrics(clock),
     tail: new Tail(erased, clock),
     transactions: new Transactions(erased.port, clock, limits),
+    rebuilds: new Rebuilds(erased, clock, reportOf(options)),
     feeds: new Places('feeds', limits.feedsMax),
     requests: new Places('requests', limits.requestsMax),
     closing: closing.signal,
@@ -104,6 +108,7 @@ export function createServer<E extends EventInput>(
     close: async () => {
       closing.abort()
       await parts.transactions.close()
+      await parts.rebuilds.stop()
       parts.tail.stop()
     },
   }
@@ -256,8 +261,24 @@ function contextOf(c: ServerContext, parts: ServerParts, principal: Principal): 
 
 function answerPort(c: ServerContext, gate: Gate): Promise<Response> {
   const [, rest = ''] = /\/v1\/port\/?(.*)$/.exec(c.req.path) ?? []
-  const path = rest === '' ? [] : rest.split('/').map(decodeURIComponent)
-  return gate.admitted(c, '/v1/port', 'read', (context) => portRequest(c.req.method, path, context))
+  return gate.admitted(c, '/v1/port', 'read', (context) => {
+    const path = rest === '' ? [] : rest.split('/').map(decoded)
+    return portRequest(c.req.method, path, context)
+  })
+}
+
+/** Throws Failure REQUEST_MALFORMED for percent signs that encode nothing. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (cause) {
+    throw new Failure('REQUEST_MALFORMED', `${text} is not encoded as a url is`, { cause })
+  }
+}
+
+/** Who is told of what the server itself did wrong. */
+function reportOf({ onError }: ServerOptions): NonNullable<ServerOptions['onError']> {
+  return onError ?? ((thrown, request) => console.error(request, thrown))
 }
 
 function failed(error: unknown, c: ServerContext, { options }: ServerParts): Response {
@@ -267,8 +288,7 @@ function failed(error: unknown, c: ServerContext, { options }: ServerParts): Res
   const isStale = isConditional && isEventualiError(error, 'VERSION_CONFLICT')
   const response = problemResponse(error, `urn:uuid:${id}`, isStale ? 412 : undefined)
   if (response.status >= 500 && response.status !== 503) {
-    const report = options.onError ?? ((thrown, request) => console.error(request, thrown))
-    report(error, `${c.req.method} ${c.req.path} ${id}`)
+    reportOf(options)(error, `${c.req.method} ${c.req.path} ${id}`)
   }
   return response
 }

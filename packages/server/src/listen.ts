@@ -105,9 +105,21 @@ export async function serve<E extends EventInput>(
   }
 }
 
+/** A request whose body something in front of the server may have read. */
+interface ReadRequest extends IncomingMessage {
+  readonly body?: unknown
+  /** Taken in the place of what can be read no more. */
+  rawBody?: Buffer
+}
+
+function bytesOf(body: unknown): Buffer {
+  if (Buffer.isBuffer(body)) return body
+  return Buffer.from(typeof body === 'string' ? body : JSON.stringify(body))
+}
+
 /**
  * A server as a handler of Node's requests: for `node:http`, for Express, or for Fastify on its raw
- * request. The body must not have been read before.
+ * request. A body that a parser of Express has read before is taken from `request.body`.
  *
  * @example
  * ```ts
@@ -126,7 +138,9 @@ export function nodeHandler(
   server: EventualiServer,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const listener = getRequestListener((request, env) => server.fetch(request, env))
-  return async (request, response) => {
+  return async (request: ReadRequest, response) => {
+    if (request.readableEnded && request.body !== undefined)
+      request.rawBody ??= bytesOf(request.body)
     await listener(request, response)
   }
 }

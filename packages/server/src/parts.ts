@@ -4,6 +4,7 @@ import type { Access, Principal } from './access.ts'
 import type { Places } from './gate.ts'
 import type { Metrics } from './metrics.ts'
 import type { Limits, ServerOptions } from './options.ts'
+import type { Rebuilds } from './rebuilds.ts'
 import type { Tail } from './tail.ts'
 import type { Transactions } from './transactions.ts'
 
@@ -18,6 +19,7 @@ export interface ServerParts {
   readonly metrics: Metrics
   readonly tail: Tail
   readonly transactions: Transactions
+  readonly rebuilds: Rebuilds
   readonly feeds: Places
   readonly requests: Places
   /** Aborted when the server closes. */

@@ -12,8 +12,8 @@ export interface ApiKeySettings {
 export interface JwtSettings {
   readonly issuer: string
   readonly audience: string
-  /** Where the issuer shows its public keys. */
-  readonly jwksUrl: string
+  /** Where the issuer shows its public keys; it says so itself when left out (discovery). */
+  readonly jwksUrl?: string | undefined
   /** The only algorithms that are taken. */
   readonly algorithms?: readonly string[] | undefined
   /** The claim that holds the role, or a list with it. */
@@ -62,5 +62,5 @@ export const serverShapes: ShapesOf<ServerSettings> = {
   anonymous: { kind: 'text', of: ['read', 'write', 'admin'] },
   hosts: { kind: 'list', of: text },
   origins: { kind: 'list', of: text },
-  jwt: { kind: 'group', keys: jwtShapes, needs: ['issuer', 'audience', 'jwksUrl'] },
+  jwt: { kind: 'group', keys: jwtShapes, needs: ['issuer', 'audience'] },
 }

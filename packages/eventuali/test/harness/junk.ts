@@ -6,7 +6,8 @@ export class JunkError extends Error {}
 const keys = ['__proto__', 'constructor', 'prototype', 'toJSON', 'then', 'length', 'a', 'b', '']
 const moreKeys = ['type', 'data', 'stream', 'id', 'tags', 'kind', 'position', 'query', 'valueOf']
 
-const hostileTexts = [
+/** JSON that one reader or another has tripped over. */
+export const hostileTexts: readonly string[] = [
   '{"__proto__":{"polluted":1}}',
   '{"a":{"__proto__":null}}',
   '{"constructor":{"prototype":{"polluted":1}}}',

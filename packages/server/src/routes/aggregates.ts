@@ -41,16 +41,20 @@ interface AnyRepository {
   ): Promise<ExecuteResult>
 }
 
-function repositoryOf({ store, options }: ServerParts, name: string) {
+/** The aggregate of a name. Throws Failure NOT_FOUND. */
+export function aggregateOf({ options }: ServerParts, name: string): ServedAggregate {
   const aggregate = (options.aggregates ?? []).find((one) => nameOf(one) === name)
-  if (aggregate === undefined) {
-    throw new Failure('NOT_FOUND', `no aggregate ${JSON.stringify(name)} is served here`)
-  }
-  const repository = store.aggregate(aggregate as never) as unknown as AnyRepository
+  if (aggregate !== undefined) return aggregate
+  throw new Failure('NOT_FOUND', `no aggregate ${JSON.stringify(name)} is served here`)
+}
+
+function repositoryOf(parts: ServerParts, name: string) {
+  const aggregate = aggregateOf(parts, name)
+  const repository = parts.store.aggregate(aggregate as never) as unknown as AnyRepository
   return { aggregate, repository, isClass: typeof aggregate === 'function' }
 }
 
-const aggregateParams = z.object({
+export const aggregateParams = z.object({
   aggregate: z.string().min(1).max(255).openapi({ example: 'order' }),
   id: z.string().min(1).max(200).openapi({ example: '42' }),
 })

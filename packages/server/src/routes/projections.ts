@@ -6,16 +6,21 @@ import { json, type ServerParts } from '../parts.ts'
 import * as shapes from '../shapes.ts'
 
 /** The words of an error, for a status page; its stack is nobody's business. */
-function shownStatus({ error, ...status }: ProjectionStatus): unknown {
+function shownStatus({ error, ...status }: ProjectionStatus): object {
   if (error === undefined) return status
   const code = isEventualiError(error) ? error.code : undefined
   return { ...status, error: { code, message: error instanceof Error ? error.message : 'failed' } }
 }
 
-async function statusOf({ store, limits }: ServerParts, name: string): Promise<unknown> {
+/** The status of a projection, with the rebuild that this server runs or has run. */
+export async function statusOf(
+  { store, limits, rebuilds }: ServerParts,
+  name: string,
+): Promise<unknown> {
   const all = await store.projections.status({ timeoutMs: limits.timeoutMs })
   const found = all.find((one) => one.name === name)
-  if (found !== undefined) return shownStatus(found)
+  const rebuild = rebuilds.status(name)
+  if (found !== undefined) return { ...shownStatus(found), ...(rebuild && { rebuild }) }
   throw new Failure('NOT_FOUND', `no projection ${JSON.stringify(name)} is known here`)
 }
 
@@ -27,12 +32,24 @@ function readerOf({ store, options }: ServerParts, projection: string, collectio
   return new CollectionReader<Record<string, unknown>>(store.port, projection, collection)
 }
 
-const name = z.object({ projection: z.string().min(1).max(255).openapi({ example: 'orders' }) })
-const collectionParams = name.extend({
+export const projectionParams = z.object({
+  projection: z.string().min(1).max(255).openapi({ example: 'orders' }),
+})
+const collectionParams = projectionParams.extend({
   collection: z.string().min(1).max(255).openapi({ example: 'orders' }),
 })
 
-const status = z
+const rebuildStatus = z
+  .looseObject({
+    state: z.enum(['running', 'done', 'failed']),
+    startedAt: z.string(),
+    by: z.string(),
+    done: z.int(),
+    total: z.int(),
+  })
+  .openapi('RebuildStatus')
+
+export const projectionStatus = z
   .looseObject({
     name: z.string(),
     version: z.int(),
@@ -41,6 +58,7 @@ const status = z
     position: z.int().optional(),
     lag: z.int().optional(),
     paused: z.boolean(),
+    rebuild: rebuildStatus.optional(),
   })
   .openapi('ProjectionStatus')
 
@@ -53,7 +71,7 @@ const list = endpoint({
   answers: {
     200: {
       description: 'One status each',
-      schema: z.object({ projections: z.array(status) }).openapi('Projections'),
+      schema: z.object({ projections: z.array(projectionStatus) }).openapi('Projections'),
     },
   },
   handle: async (_input, { parts }) => {
@@ -68,8 +86,8 @@ const show = endpoint({
   tag: 'Projections',
   summary: 'How a projection is',
   role: 'read',
-  params: name,
-  answers: { 200: { description: 'Its status', schema: status } },
+  params: projectionParams,
+  answers: { 200: { description: 'Its status', schema: projectionStatus } },
   handle: async ({ params }, { parts }) => json(await statusOf(parts, params.projection)),
 })
 
@@ -151,10 +169,10 @@ function control(what: 'pause' | 'resume', summary: string): Endpoint {
     tag: 'Projections',
     summary,
     role: 'admin',
-    params: name,
+    params: projectionParams,
     body: z.strictObject({}),
     isBodyOptional: true,
-    answers: { 200: { description: 'Its status', schema: status } },
+    answers: { 200: { description: 'Its status', schema: projectionStatus } },
     errors: [409, 413, 415],
     handle: async ({ params }, { parts, principal }) => {
       const { projection } = params

@@ -107,5 +107,28 @@ const resume = endpoint({
   },
 })
 
+const reset = endpoint({
+  method: 'post',
+  path: '/v1/subscriptions/{subscription}/reset',
+  tag: 'Subscriptions',
+  summary: 'Send a subscription to another place of the log, forward or back',
+  description:
+    'All partitions go on behind `position`; 0 is the beginning. Events behind it are handed over again, or never. The answer to LOG_CHANGED after a restore.',
+  role: 'admin',
+  params,
+  body: z.strictObject({ position: z.int().min(0) }),
+  answers: { 200: { description: 'Its status', schema: status } },
+  errors: [409, 413, 415],
+  handle: async ({ params: { subscription }, body: { position } }, { parts, principal }) => {
+    const { store, limits } = parts
+    const { newest } = await store.positions({ timeoutMs: limits.timeoutMs })
+    if (position > newest) {
+      throw new Failure('REQUEST_INVALID', `position is beyond the newest event, at ${newest}`)
+    }
+    await store.subscriptions.reset(subscription, position, { actor: principal.name })
+    return json(await statusOf(parts, subscription))
+  },
+})
+
 /** Durable subscriptions. */
-export const subscriptionEndpoints: readonly Endpoint[] = [list, show, pause, resume]
+export const subscriptionEndpoints: readonly Endpoint[] = [list, show, pause, resume, reset]
