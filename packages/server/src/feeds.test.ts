@@ -25,6 +25,20 @@ describe('a feed of the log', () => {
     expect(seen(await takeEvents(again, 2))).toEqual([7, 8])
   })
 
+  it('resumes behind the id in the url too, which a browser cannot put into a header', async () => {
+    const { app, store, request } = await server()
+    await store.append('s-1', numbers(5))
+    const path = `/v1/feed?after=0&lastEventId=${store.incarnation}:3`
+    expect(seen(await takeEvents(await app.request(path), 2))).toEqual([4, 5])
+    const stream = `/v1/streams/s-1/feed?lastEventId=${store.incarnation}:4`
+    expect(seen(await takeEvents(await app.request(stream), 1))).toEqual([5])
+    // Its own reconnection keeps the url and says in the header what it has seen since.
+    const headers = { 'last-event-id': `${store.incarnation}:4` }
+    expect(seen(await takeEvents(await app.request(path, { headers }), 1))).toEqual([5])
+    const refused = await request('GET', '/v1/feed?lastEventId=other:1')
+    expect([refused.status, refused.json.code]).toEqual([409, 'LOG_CHANGED'])
+  })
+
   it('without a place has only what comes from now on', async () => {
     const { app, store } = await server()
     await store.append('s-1', numbers(3))

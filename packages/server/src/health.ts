@@ -1,10 +1,11 @@
 import { memoryUsage } from 'node:process'
-import { checkHealth, type HealthReport } from 'eventuali'
+import { checkHealth, consumerLag, type HealthReport } from 'eventuali'
 import type { Gauge } from './metrics.ts'
 import type { ServerParts } from './parts.ts'
 
 const CHECK_TIMEOUT_MS = 5000
 const SUBSCRIPTIONS_MAX = 100
+const LETTERS_MAX = 1000
 
 /** Whether requests can be served: the store answers, and the server is not closing. */
 export async function readiness({ store, closing }: ServerParts): Promise<boolean> {
@@ -30,15 +31,43 @@ export async function details(parts: ServerParts): Promise<
   return { ok: report.status !== 'failed' && !closing.aborted, uptimeSeconds, ...report }
 }
 
-async function lagsOf({
-  store,
-}: ServerParts): Promise<readonly { readonly name: string; readonly lag: number }[]> {
-  const { safe } = await store.positions({ timeoutMs: CHECK_TIMEOUT_MS })
+/** What of each durable subscription is measured; more than so many are left out. */
+async function subscriptionGauges({ store }: ServerParts): Promise<readonly Gauge[]> {
+  const call = { timeoutMs: CHECK_TIMEOUT_MS }
   const names = (await store.subscriptions.names()).slice(0, SUBSCRIPTIONS_MAX)
-  const found = await Promise.all(names.map((name) => store.subscriptions.status(name)))
-  return found.flatMap((one) =>
-    one === undefined ? [] : [{ name: one.name, lag: Math.max(0, safe - one.position) }],
+  const lags = await consumerLag(store, { names, ...call })
+  const letters = await Promise.all(
+    names.map(async (subscription) => {
+      const found = await store.deadLetters.list({ subscription, limit: LETTERS_MAX })
+      return [subscription, found.length] as const
+    }),
   )
+  const of = (name: string, help: string, values: (readonly [string, number])[]): Gauge => ({
+    ...{ name: `eventuali_${name}`, help, type: 'gauge' },
+    values: values.map(([subscription, value]) => ({ labels: { subscription }, value })),
+  })
+  return [
+    of(
+      'subscription_lag',
+      'Positions between a durable subscription and the safe position.',
+      lags.map(({ name, lag }) => [name, lag]),
+    ),
+    of(
+      'subscription_behind_seconds',
+      'Age of the first event that a durable subscription has not done.',
+      lags.map(({ name, behindMs }) => [name, behindMs / 1000]),
+    ),
+    of(
+      'subscription_stopped',
+      'Partitions of a durable subscription that have stopped and need somebody.',
+      lags.map(({ name, stopped }) => [name, stopped.length]),
+    ),
+    of(
+      'dead_letters',
+      `Dead letters that wait for somebody; counted up to ${LETTERS_MAX}.`,
+      letters,
+    ),
+  ]
 }
 
 /** What is measured when the page of metrics is asked for. */
@@ -63,14 +92,7 @@ export async function gauges(parts: ServerParts): Promise<readonly Gauge[]> {
       gauge('store_up', 'Whether the store answers.', 1),
       gauge('log_safe_position', 'Position below which nothing can appear any more.', safe),
       gauge('log_newest_position', 'Position of the newest event.', newest),
-      {
-        ...{ name: 'eventuali_subscription_lag', type: 'gauge' },
-        help: 'Positions between a durable subscription and the safe position.',
-        values: (await lagsOf(parts)).map(({ name, lag }) => ({
-          labels: { subscription: name },
-          value: lag,
-        })),
-      },
+      ...(await subscriptionGauges(parts)),
     )
   } catch {
     found.push(gauge('store_up', 'Whether the store answers.', 0))

@@ -64,6 +64,34 @@ describe('health and metrics', () => {
   })
 })
 
+describe('the metrics of subscriptions', () => {
+  it('tell how far behind each is, what it could not do, and whether it has stopped', async () => {
+    const { request, store, place } = await server()
+    const retry = { retryCountMax: 0 }
+    const fail = () => {
+      throw new Error('no mail server')
+    }
+    await place('1')
+    const mailer = store.subscribe({ name: 'mailer', retry, onPoison: 'park' }, fail)
+    await mailer.reached(1)
+    const ledger = store.subscribe({ name: 'ledger', retry, onPoison: 'stop' }, fail)
+    await expect.poll(() => ledger.state).toBe('failed')
+    const { text } = await request('GET', '/metrics')
+    const line = (name: string, subscription: string) =>
+      new RegExp(`^eventuali_${name}\\{subscription="${subscription}"\\} (.+)$`, 'm').exec(
+        text,
+      )?.[1]
+    expect(line('subscription_lag', 'mailer')).toBe('0')
+    expect(line('dead_letters', 'mailer')).toBe('1')
+    expect(line('subscription_behind_seconds', 'mailer')).toBe('0')
+    expect(line('subscription_stopped', 'mailer')).toBe('0')
+    expect(line('subscription_lag', 'ledger')).toBe('1')
+    expect(line('dead_letters', 'ledger')).toBe('0')
+    expect(Number(line('subscription_behind_seconds', 'ledger'))).toBeGreaterThanOrEqual(0)
+    expect(line('subscription_stopped', 'ledger')).toBe('1')
+  })
+})
+
 describe('problems', () => {
   it('that are the own fault of the server tell nobody why', async () => {
     const told: unknown[] = []

@@ -19,15 +19,24 @@ const answers = {
     schema: z.string(),
   },
 }
-const headers = { 'Last-Event-ID': 'The id of the last event that was handled; wins over `after`' }
+const headers = {
+  'Last-Event-ID': 'The id of the last event that was handled; wins over `lastEventId` and `after`',
+}
+const lastEventId = z.string().max(200).optional().openapi({
+  description:
+    'As `Last-Event-ID`, for the first connection of an `EventSource`, which cannot set headers; wins over `after`.',
+})
 
-/** Where the feed begins: behind the last event that was seen, or where `after` says. */
+/**
+ * Where the feed begins: behind the last event that was seen, or where `after` says. The header
+ * wins over the query: a browser that comes back by itself keeps the url and knows better by then.
+ */
 function startOf(
-  after: number | undefined,
+  query: { readonly after?: number | undefined; readonly lastEventId?: string | undefined },
   { parts, request }: RequestContext,
 ): number | undefined {
-  const id = request.headers.get('last-event-id')
-  if (id === null || id === '') return after
+  const id = request.headers.get('last-event-id') || query.lastEventId
+  if (id === undefined || id === '') return query.after
   return feedPlace(id, parts.store.incarnation)
 }
 
@@ -61,6 +70,7 @@ const logFeedEndpoint = endpoint({
   role: 'read',
   query: z.strictObject({
     after: shapes.wholeNumber(0).optional(),
+    lastEventId,
     types: shapes.texts.optional(),
     categories: shapes.texts.optional(),
     tags: shapes.texts.optional(),
@@ -71,8 +81,8 @@ const logFeedEndpoint = endpoint({
   errors: [409],
   handle: async ({ query }, context) => {
     const { store, limits } = context.parts
-    const { after, format: wanted, ...filter } = query
-    const start = startOf(after, context)
+    const { after, lastEventId: seen, format: wanted, ...filter } = query
+    const start = startOf({ after, lastEventId: seen }, context)
     const { safe, newest } = await store.positions({ timeoutMs: limits.timeoutMs })
     if (start !== undefined && start > newest) throw beyond(store.incarnation, start, newest)
     const from = start ?? safe
@@ -90,6 +100,7 @@ const streamFeedEndpoint = endpoint({
   params: shapes.streamParams,
   query: z.strictObject({
     after: shapes.wholeNumber(0).optional(),
+    lastEventId,
     format: format.optional(),
   }),
   headers,
@@ -97,7 +108,7 @@ const streamFeedEndpoint = endpoint({
   errors: [409, 410],
   handle: async ({ params, query }, context) => {
     const { store, limits } = context.parts
-    const start = startOf(query.after, context)
+    const start = startOf(query, context)
     const info = await store.stream(params.stream, { timeoutMs: limits.timeoutMs })
     const version = info?.version ?? 0
     if (start !== undefined && start > version) throw beyond(store.incarnation, start, version)
