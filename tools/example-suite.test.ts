@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { firstDifference, idleMasks, masked, parseMasks } from './example-output.ts'
 import { exampleSuite } from './example-suite.ts'
+import { asSeenByCi } from './tally.ts'
 
 let folder: string
 beforeEach(() => {
@@ -77,6 +78,21 @@ describe('the runner of the examples', () => {
     const database = async () => 'pg:1'
     expect(await exampleSuite({ folder, database })).toMatchObject({ passed: 1, failures: [] })
     expect((await exampleSuite({ folder })).failures).toHaveLength(2)
+  })
+
+  test('a page is tried by its check, and a counted skip where no browser is', async () => {
+    example('01-page', {
+      'main.ts': 'setInterval(() => {}, 1000)',
+      'in-chromium.ts': "console.log('the page shows 70')",
+      'expected.txt': 'the page shows 70\n',
+    })
+    const chromium = () => '/usr/bin/chromium'
+    expect(await exampleSuite({ folder, chromium })).toMatchObject({ passed: 1, skips: [] })
+    const without = await exampleSuite({ folder, chromium: () => undefined })
+    const name = join(folder, '01-page/in-chromium.ts')
+    expect(without).toMatchObject({ passed: 0, failures: [], skips: [{ name }] })
+    expect(without.skips[0]?.why).toContain('apt-get install chromium')
+    expect(asSeenByCi(without)).toMatchObject({ skips: [], failures: [expect.any(String)] })
   })
 
   test('a name that fits no example is a failure', async () => {

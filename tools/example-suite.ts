@@ -1,9 +1,10 @@
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import { chromiumPath, noChromium } from '../examples/browser-check.ts'
 import { firstDifference, idleMasks, masked, parseMasks } from './example-output.ts'
 import { run } from './run.ts'
-import type { Tally } from './tally.ts'
+import type { Skip, Tally } from './tally.ts'
 
 const timeoutMs = 120_000
 /** As many as the smallest machine has cores. */
@@ -19,16 +20,22 @@ export interface ExampleOptions {
   readonly database?: () => Promise<string>
   /** The folder of the examples. */
   readonly folder?: string
+  /** The browser for examples with a page; looked for in PATH when left out. */
+  readonly chromium?: () => string | undefined
 }
 
+/** Where an example is a page, main.ts serves it until Ctrl-C, and this is what tries it. */
+const pageCheck = 'in-chromium.ts'
+
 /**
- * Runs each NAME/main.ts in an empty folder and compares what it prints with NAME/expected.txt, of
- * which masks.txt leaves out what varies. Where Postgres has something else to show, its text is
+ * Runs each NAME/main.ts, or NAME/in-chromium.ts where there is one, in an empty folder and compares
+ * what it prints with NAME/expected.txt, of which masks.txt leaves out what varies. Without a
+ * Chromium the pages are skipped, and counted. Where Postgres has something else to show, its text is
  * expected.postgres.txt.
  */
 export async function exampleSuite(options: ExampleOptions = {}): Promise<Tally> {
   const started = performance.now()
-  const { only = [''], database, folder = 'examples' } = options
+  const { only = [''], database, folder = 'examples', chromium = chromiumPath } = options
   const suite = database === undefined ? 'examples' : 'examples on Postgres'
   const mains = globSync(`${folder}/*/main.ts`)
     .sort()
@@ -36,8 +43,17 @@ export async function exampleSuite(options: ExampleOptions = {}): Promise<Tally>
     // The two without a number show one file, and take no STORE.
     .filter((main) => database === undefined || /^\d\d-/.test(basename(dirname(main))))
   const failures: string[] = mains.length === 0 ? ['there is no such example'] : []
+  const skips: Skip[] = []
   let passed = 0
-  const waiting = mains.values()
+  const hasBrowser = chromium() !== undefined
+  const programs = mains.flatMap((main) => {
+    const check = join(dirname(main), pageCheck)
+    if (!existsSync(check)) return [main]
+    if (hasBrowser) return [check]
+    skips.push({ name: check, why: noChromium })
+    return []
+  })
+  const waiting = programs.values()
   const work = async () => {
     for (const main of waiting) {
       const fault = await runExample(main, options)
@@ -47,7 +63,7 @@ export async function exampleSuite(options: ExampleOptions = {}): Promise<Tally>
   }
   await Promise.all(Array.from({ length: atATime }, work))
   const seconds = (performance.now() - started) / 1000
-  return { suite, passed, failures, skips: [], seconds }
+  return { suite, passed, failures, skips, seconds }
 }
 
 async function runExample(main: string, options: ExampleOptions): Promise<string | undefined> {

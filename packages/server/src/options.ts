@@ -18,7 +18,7 @@ export type ServedAggregate =
   AggregateDefinition<any, any, any> | AggregateClass<any>
 
 /** A projection whose documents are served. */
-export type ServedProjection = ProjectionDefinition<never, never>
+export type ServedProjection = ProjectionDefinition
 
 /** How much one server gives at most. All have defaults that suit a small machine. */
 export interface ServerLimits {

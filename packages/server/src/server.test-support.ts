@@ -48,7 +48,7 @@ export async function server(options: ServerOptions = {}) {
   const made = createServer(store, {
     auth: { anonymous: 'admin' },
     aggregates: [Order],
-    projections: [orders as never],
+    projections: [orders],
     onError: () => {},
     ...options,
   })
