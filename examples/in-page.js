@@ -1,7 +1,11 @@
 // What the checks of the pages ask in the page itself. Each function is sent there as it stands, so
 // it uses nothing from outside of itself.
 
-/** @typedef {{ label: string, value: number, height: number }} Bar A bar and its height in pixels. */
+/**
+ * A bar and its height in pixels.
+ *
+ * @typedef {{ label: string, value: number, height: number }} Bar
+ */
 
 /**
  * @param {string} id Of the canvas.

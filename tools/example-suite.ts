@@ -28,10 +28,10 @@ export interface ExampleOptions {
 const pageCheck = 'in-chromium.ts'
 
 /**
- * Runs each NAME/main.ts, or NAME/in-chromium.ts where there is one, in an empty folder and compares
- * what it prints with NAME/expected.txt, of which masks.txt leaves out what varies. Without a
- * Chromium the pages are skipped, and counted. Where Postgres has something else to show, its text is
- * expected.postgres.txt.
+ * Runs each NAME/main.ts, or NAME/in-chromium.ts where there is one, in an empty folder and
+ * compares what it prints with NAME/expected.txt, of which masks.txt leaves out what varies.
+ * Without a Chromium the pages are skipped, and counted. Where Postgres has something else to show,
+ * its text is expected.postgres.txt.
  */
 export async function exampleSuite(options: ExampleOptions = {}): Promise<Tally> {
   const started = performance.now()
