@@ -36,7 +36,10 @@ export function backupCommand(session: Session): Command {
   const command = new Command('backup')
     .description('write the store into a file as it stands now, while it is in use')
     .addOption(storeOption())
-    .option('-o, --out <place>', 'a new file, or a folder in which it gets a name by itself')
+    .option(
+      '-o, --out <place>',
+      'a new file; or a folder, backups/, in which it gets a name by itself',
+    )
     .option('--incremental', 'only what came since the newest backup in the folder')
     .option('--base <file>', 'only what came since this backup')
     .option('--resume', 'go on with what an interrupted backup to the same place has left')

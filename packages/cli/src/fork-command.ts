@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { ForkResult } from 'eventuali'
 import { type Bound, bound, jsonOption, storeOption, wholeNumber } from './arguments.ts'
 import { count, counted } from './numbers.ts'
+import { isPostgres } from './postgres-probe.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { Session } from './session.ts'
 
@@ -30,7 +31,10 @@ export function forkCommand(session: Session): Command {
 async function runFork(session: Session, flags: ForkFlags): Promise<void> {
   const { into, at, timeout } = flags
   const bar = new ProgressBar(session.io)
-  const result = await session.withRawStore(flags.store, 'read', async (store) => {
+  const { url } = await session.place(flags.store)
+  // A new file needs nothing of the old one; a new schema is written over the same connections.
+  const access = isPostgres(url) ? 'change' : 'read'
+  const result = await session.withRawStore(flags.store, access, async (store) => {
     try {
       return await store.fork({
         into,

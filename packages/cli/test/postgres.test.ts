@@ -56,6 +56,15 @@ describe.skipIf(postgresSkipReason() !== undefined)('the program on PostgreSQL',
     expect(JSON.parse(imported.out)).toMatchObject({ events: 1, streams: 1 })
   })
 
+  it('forks into a schema beside', async () => {
+    const forked = await run('fork', '--into', 'preview', '--at', '1')
+    expect(forked).toMatchObject({ code: 0, err: '' })
+    const preview = new URL(store)
+    preview.searchParams.set('schema', 'preview')
+    const shown = await runCli(['query', '--json', '--store', preview.href])
+    expect(shown.out.trim().split('\n')).toHaveLength(1)
+  })
+
   it('says what is wrong with a server that is not there', async () => {
     const away = await runCli(['streams', '--store', 'postgres://127.0.0.1:1/none'])
     expect(away.code).toBe(1)

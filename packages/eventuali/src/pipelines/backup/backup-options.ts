@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Clock, Random } from '../../kernel/index.ts'
 import { compressionDefault, compressorOf, InvalidArgumentError } from '../../model/index.ts'
@@ -17,7 +17,10 @@ export interface BackupProgress {
 
 /** Options of `backupStore`. */
 export interface BackupOptions extends CallOptions {
-  /** A file that is not there yet, or a folder, in which the backup gets a name by itself. */
+  /**
+   * A file that is not there yet, or a folder, in which the backup gets a name by itself. With a
+   * slash at the end it is a folder, which is made where there is none.
+   */
   readonly out: string
   /**
    * Only what came since: the backup that it goes on from (its file), or `true` for the newest one
@@ -50,11 +53,15 @@ export function assertOptions({ out, passphrase, base, compression, resume }: Ba
   if (passphrase !== undefined && (typeof passphrase !== 'string' || passphrase === '')) {
     throw new InvalidArgumentError('passphrase', 'must be a text that is not empty')
   }
-  if (!isFolder(out) && !isFolder(dirname(out))) {
+  if (!meansFolder(out) && !isFolder(dirname(out))) {
     throw new InvalidArgumentError('out', `is in ${dirname(out)}, a folder that is not there`)
   }
-  if (base === true && !isFolder(out)) {
-    throw new InvalidArgumentError('base', 'is to be found in the folder that "out" is not')
+  if (meansFolder(out) && !isFolder(out) && existsSync(out.replace(/[/\\]+$/, ''))) {
+    throw new InvalidArgumentError('out', `is meant as a folder, and ${out} is a file`)
+  }
+  if (base === true && !meansFolder(out)) {
+    const reason = `is looked for in the folder "out", and ${out} is ${existsSync(out) ? 'a file' : 'not there'}`
+    throw new InvalidArgumentError('base', `${reason}; name the folder of the backups`)
   }
   if (resume !== undefined && typeof resume !== 'boolean') {
     throw new InvalidArgumentError('resume', 'must be true or false')
@@ -64,6 +71,11 @@ export function assertOptions({ out, passphrase, base, compression, resume }: Ba
     throw new InvalidArgumentError('compression', `must be one of ${known.join(', ')}`)
   }
   compressorOf(compression ?? compressionDefault())
+}
+
+/** Whether a path is to be a folder: one that is there, or one that ends in a slash. */
+export function meansFolder(out: string): boolean {
+  return /[/\\]$/.test(out) || isFolder(out)
 }
 
 export function isFolder(path: string): boolean {

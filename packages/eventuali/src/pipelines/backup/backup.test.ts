@@ -1,5 +1,5 @@
 import { readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it } from 'vitest'
 import { openStore } from '../../store/index.ts'
@@ -102,11 +102,28 @@ it('refuses what does not belong together', async () => {
   await expect(based(full.file)).rejects.toMatchObject(chain)
   const empty = temporaryFolder()
   await expect(based(true, empty)).rejects.toMatchObject(chain)
+  await expect(based(true, join(empty, 'new/'))).rejects.toMatchObject(chain)
   await expect(based(true)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+  await expect(based(true, foreign.file)).rejects.toThrow('is a file; name the folder')
   await expect(checkBackup([empty])).rejects.toMatchObject({ code: 'BACKUP_INVALID' })
   const exists = backupStore(other, { out: foreign.file })
   await expect(exists).rejects.toMatchObject({ code: 'BACKUP_EXISTS' })
   expect(readdirSync(folder).filter((name) => /unfinished|y\./.test(name))).toEqual([])
+})
+
+it('a folder that is not there yet is made where a slash says that it is one', async () => {
+  const folder = temporaryFolder()
+  const source = await opened('memory:')
+  await fill(source)
+  const out = `${join(folder, 'every', 'night')}/`
+  const full = await backupStore(source, { out })
+  expect(full.file).toBe(join(folder, 'every/night', basename(full.file)))
+  await fill(source, 100)
+  expect(await backupStore(source, { out, base: true })).toMatchObject({ from: full.upTo })
+  await expect(backupStore(source, { out: join(folder, 'no/a.backup') })).rejects.toMatchObject({
+    code: 'ARGUMENT_INVALID',
+  })
+  await expect(backupStore(source, { out: `${full.file}/` })).rejects.toThrow('is a file')
 })
 
 it('an increment is not made of a log that went another way', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type IdSource,
@@ -17,7 +17,7 @@ import {
 import type { CallOptions, EventStore, StoreView } from '../../ports/index.ts'
 import { type PortOrStore, portOf } from '../port-or-store.ts'
 import type { BackupBegin, BackupEnd, BackupFile } from './backup-file.ts'
-import { assertOptions, type BackupOptions, isFolder } from './backup-options.ts'
+import { assertOptions, type BackupOptions, isFolder, meansFolder } from './backup-options.ts'
 import { newestIn } from './chain.ts'
 import { describeBackup } from './frame-reader.ts'
 import { FrameWriter } from './frame-writer.ts'
@@ -129,7 +129,8 @@ export async function backupStore(
 }
 
 function fileFor(out: string, { createdAt, from, upTo }: BackupBegin): string {
-  if (!isFolder(out)) return out
+  if (!meansFolder(out)) return out
+  mkdirSync(out, { recursive: true })
   const time = new Date(createdAt).toISOString().replaceAll(/[-:.]/g, '')
   return join(out, `${time}-${from === 0 ? 'full' : from}-${upTo}.backup`)
 }
@@ -140,7 +141,7 @@ async function baseOf(
 ): Promise<BackupFile | undefined> {
   if (base === undefined) return undefined
   if (base !== true) return describeBackup(base, { passphrase })
-  const found = await newestIn(out, incarnation, { passphrase })
+  const found = isFolder(out) ? await newestIn(out, incarnation, { passphrase }) : undefined
   if (found !== undefined) return found
   throw new BackupChainError(out, 'it holds no backup of this store; make a full one first')
 }
