@@ -1,0 +1,8 @@
+// The commands stand in the README; this runs them as they stand there.
+import { runReadme } from '../readme-commands.ts'
+
+await runReadme(import.meta.dirname, {
+  EVENTUALI_STORES_SHOP: 'shop',
+  EVENTUALI_STORES_AGAIN: 'again',
+  EVENTUALI_STORES_PREVIEW: 'preview',
+})
