@@ -1,5 +1,12 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { CompareReport, RebuildReport, RowDifference, Store } from 'eventuali'
+import {
+  type CompareReport,
+  isEventualiError,
+  type ProjectionDiffersError,
+  type RebuildReport,
+  type RowDifference,
+  type Store,
+} from 'eventuali'
 import { jsonOption, outcomeOption, storeOption } from './arguments.ts'
 import { actorOf, actorOption } from './by-hand.ts'
 import { missing } from './configured.ts'
@@ -238,6 +245,14 @@ async function runRebuild(session: Session, name: string, flags: WorkFlags): Pro
       })
       const { safe } = await store.positions()
       return { report: built, left: Math.max(0, safe - built.position) }
+    } catch (error) {
+      bar.clear()
+      // The message sends people to the report, which is on no other command any more.
+      if (isEventualiError(error, 'PROJECTION_DIFFERS')) {
+        const { report } = error as ProjectionDiffersError
+        await showComparison(session, report as CompareReport, json)
+      }
+      throw error
     } finally {
       bar.clear()
     }
@@ -269,7 +284,8 @@ function compareText(report: CompareReport): string {
     ? `at position ${now.position}`
     : `at positions ${old.position} and ${now.position}, which explains differences`
   if (equal) return `${pair} ${where}: equal, ${counted(same, 'row')}`
-  return `${pair} ${where}: ${count(different)} rows differ, ${count(onlyOld)} only old, ${count(onlyNew)} only new, ${count(same)} the same`
+  const differ = different === 1 ? '1 row differs' : `${count(different)} rows differ`
+  return `${pair} ${where}: ${differ}, ${count(onlyOld)} only old, ${count(onlyNew)} only new, ${count(same)} the same`
 }
 
 const differenceColumns: readonly Column<RowDifference>[] = [
@@ -280,24 +296,29 @@ const differenceColumns: readonly Column<RowDifference>[] = [
 ]
 
 async function runCompare(session: Session, name: string, flags: WorkFlags): Promise<void> {
-  const { output, io, signal } = session
   const report = await withProjection(session, name, flags, (store) =>
-    store.projections.compare(name, { timeoutMs: flags.wait, signal }),
+    store.projections.compare(name, { timeoutMs: flags.wait, signal: session.signal }),
   )
-  if (flags.json === true) await output.write(`${JSON.stringify(report)}\n`)
-  else {
-    await output.write(`${harmless(compareText(report))}\n`)
-    if (report.rows.length > 0) {
-      const table = new Table<RowDifference>(differenceColumns, output, io)
-      await table.add(report.rows)
-      await table.end()
-    }
-    for (const target of report.uncompared) {
-      await output.write(`only one of them has ${harmless(target)}\n`)
-    }
-    if (!report.complete) await output.write('there are more differences than were counted\n')
-  }
+  await showComparison(session, report, flags.json)
   if (!report.equal) throw new SilentFailure()
+}
+
+async function showComparison(
+  { output, io }: Session,
+  report: CompareReport,
+  json: boolean | undefined,
+): Promise<void> {
+  if (json === true) return await output.write(`${JSON.stringify(report)}\n`)
+  await output.write(`${harmless(compareText(report))}\n`)
+  if (report.rows.length > 0) {
+    const table = new Table<RowDifference>(differenceColumns, output, io)
+    await table.add(report.rows)
+    await table.end()
+  }
+  for (const target of report.uncompared) {
+    await output.write(`only one of them has ${harmless(target)}\n`)
+  }
+  if (!report.complete) await output.write('there are more differences than were counted\n')
 }
 
 async function runSwitch(

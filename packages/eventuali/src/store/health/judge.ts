@@ -107,7 +107,7 @@ export function consumersCheck(
   return healthy(
     lags.length === 0
       ? 'nothing follows the log'
-      : `${count(lags.length)} follow the log, ${positionsText(Math.max(0, ...lags))} behind at most`,
+      : `${count(lags.length)} ${lags.length === 1 ? 'follows' : 'follow'} the log, ${positionsText(Math.max(0, ...lags))} behind at most`,
   )
 }
 
