@@ -1,0 +1,5 @@
+import { defineConfig } from 'eventuali'
+import { orders } from './events.ts'
+import { sales } from './sales-green.ts'
+
+export default defineConfig({ store: 'sqlite:shop.db', events: [orders], projections: [sales] })

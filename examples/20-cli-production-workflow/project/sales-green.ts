@@ -1,0 +1,16 @@
+import { collection, defineProjection } from 'eventuali'
+import { orders } from './events.ts'
+
+/** What each customer has bought, and kept. */
+export const sales = defineProjection({
+  name: 'sales',
+  version: 2,
+  events: [orders],
+  collections: { customers: collection<{ total: number }>() },
+  handlers: {
+    OrderPlaced: ({ data: { customer, total } }, ctx) =>
+      ctx.collection('customers').patch(customer, (was) => ({ total: (was?.total ?? 0) + total })),
+    OrderReturned: ({ data: { customer, total } }, ctx) =>
+      ctx.collection('customers').patch(customer, (was) => ({ total: (was?.total ?? 0) - total })),
+  },
+})
