@@ -204,7 +204,7 @@ describe('live feeds', () => {
     ['drops for the slow', /skipped \d+ events/],
   ]
 
-  it('that are unbounded, wait for all, or drop for the slow, are found by the harness', async () => {
+  it('that are unbounded, wait for all, or drop for the slow, are found', async () => {
     await campaign('R15 planted: three kinds of feeds', async (run) => {
       const plant = async ([bug, sign]: (typeof signs)[number]) => {
         const stallMs = bug === 'waits for all' ? 6000 : 600

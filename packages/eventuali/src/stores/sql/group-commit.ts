@@ -51,7 +51,7 @@ const ADAPTED_COUNT_MIN = 64
 const ADAPTING = 0.25
 /** So many turns of the event loop with one request each, and the caller counts as a lone one. */
 const LONE_TURNS_MIN = 8
-/** What a lone caller may commit in one turn: so many groups, and none after so many milliseconds. */
+/** What a lone caller may commit in one turn: so many groups, none after so many milliseconds. */
 const TURN_GROUPS_MAX = 16
 const TURN_MS_MAX = 1
 
