@@ -36,6 +36,48 @@ it('brings XES in and out again, and out as OCEL', async () => {
   const ocel = JSON.parse((await run(['export', '-f', 'ocel', '-s', store('a.db')])).out)
   expect(ocel.events).toHaveLength(4)
   expect(ocel.objects).toHaveLength(2)
+
+  const whole = join(folder, 'out.ocel.json')
+  await run(['export', '-f', 'ocel', '-o', whole, '-s', store('a.db')])
+  expect((await run(['import', whole, '-s', store('c.db')])).out).toContain('4 events stored')
+  expect(await lines('c.db')).toEqual(await lines('a.db'))
+})
+
+it('brings OCEL of others in, when told which objects are streams', async () => {
+  const event = (n: number, ...objects: string[]) => ({
+    ...{ id: `e${n}`, type: 'Placed', time: `2024-05-0${n}T10:00:00Z` },
+    attributes: [{ name: 'total', value: n }],
+    relationships: objects.map((objectId) => ({ objectId, qualifier: '' })),
+  })
+  const log = {
+    objects: [
+      { id: 'o1', type: 'order' },
+      { id: 'tea', type: 'item' },
+    ],
+    events: [event(1, 'tea', 'o1'), event(2, 'tea')],
+  }
+  const file = join(folder, 'shop.jsonocel')
+  writeFileSync(file, JSON.stringify(log))
+  const argv = ['import', file, '-s', store('a.db')]
+  const untold = await run(argv)
+  expect(untold).toMatchObject({ code: 1, out: '' })
+  expect(untold.err).toContain('say with categories which types of objects are streams')
+  const told = await run([...argv, '--category', 'order', 'item'])
+  expect(told).toMatchObject({ code: 0, out: expect.stringContaining('2 events stored') })
+  const again = await run([...argv, '--category', 'order', 'item', '--json'])
+  expect(JSON.parse(again.out)).toMatchObject({ events: 0, duplicates: 2, streams: 2 })
+  const piped = ['import', '-', '-f', 'ocel', '--category', 'order', '--skip-invalid']
+  const some = await run([...piped, '-s', store('b.db')], { stdin: JSON.stringify(log) })
+  expect(some.out).toContain('1 event stored, 1 line skipped')
+  const { out } = await run(['export', '-s', store('a.db')])
+  const found = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(found).toMatchObject([
+    { stream: 'order-o1', tags: ['item:tea'], data: { total: 1 }, id: 'e1' },
+    { stream: 'item-tea', data: { total: 2 }, id: 'e2' },
+  ])
 })
 
 it('says where a file is no XES, and stores nothing of it', async () => {
@@ -59,8 +101,9 @@ it('leaves bad events out when asked to, and tells of traces without events', as
 })
 
 it.each([
-  [['import', 'a.ndjson', '--category', 'x'], '--category is for --format xes'],
-  [['import', 'a', '--format', 'ocel'], 'Allowed choices are ndjson, xes'],
+  [['import', 'a.ndjson', '--category', 'x'], '--category is for --format xes and ocel'],
+  [['import', 'a.xes.gz', '--category', 'x', 'y'], '--category takes one name'],
+  [['import', 'a', '--format', 'csv'], 'Allowed choices are ndjson, xes, ocel'],
   [['export', '--format', 'xes', '--type', 'A'], 'xes and ocel take whole streams'],
   [['export', '--format', 'csv'], 'Allowed choices are ndjson, xes, ocel'],
 ])('refuses %j', async (argv, why) => {

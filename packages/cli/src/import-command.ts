@@ -1,11 +1,21 @@
 import { stat } from 'node:fs/promises'
 import { Command, Option } from 'commander'
-import { type ImportProgress, type ImportResult, importEvents, importXes } from 'eventuali'
+import {
+  type ImportOptions,
+  type ImportProgress,
+  type ImportResult,
+  importEvents,
+  importOcel,
+  importXes,
+  type Store,
+} from 'eventuali'
 import { jsonOption, storeOption, wholeNumber } from './arguments.ts'
 import { UsageError } from './exit-codes.ts'
 import { count, counted } from './numbers.ts'
 import { ProgressBar } from './progress-bar.ts'
 import type { Session } from './session.ts'
+
+type Format = 'ndjson' | 'xes' | 'ocel'
 
 interface ImportFlags {
   readonly store?: string
@@ -13,8 +23,8 @@ interface ImportFlags {
   readonly skipInvalid?: boolean
   readonly source?: string
   readonly json?: boolean
-  readonly format?: 'ndjson' | 'xes'
-  readonly category?: string
+  readonly format?: Format
+  readonly category?: readonly string[]
 }
 
 const SHOWN_MAX = 20
@@ -25,7 +35,7 @@ export function importCommand(session: Session): Command {
     .description('store the events of a file; run it again and nothing is stored twice')
     .argument(
       '<file>',
-      'NDJSON, a JSON array of CloudEvents or XES, plain or .gz; - is standard input',
+      'NDJSON, a JSON array of CloudEvents, XES or OCEL 2.0, plain or .gz; - is standard input',
     )
     .addOption(storeOption())
     .option('-b, --batch <n>', 'lines in one transaction (1000)', wholeNumber(1, 10_000))
@@ -34,10 +44,13 @@ export function importCommand(session: Session): Command {
     .addOption(
       new Option(
         '-f, --format <format>',
-        'xes for names that end in .xes or .xes.gz, else ndjson',
-      ).choices(['ndjson', 'xes']),
+        'xes for names that end in .xes, ocel for .ocel.json and .jsonocel, else ndjson',
+      ).choices(['ndjson', 'xes', 'ocel']),
     )
-    .option('--category <name>', 'XES: trace 7 becomes the stream NAME-7 (case)')
+    .option(
+      '--category <name...>',
+      'XES: trace 7 becomes the stream NAME-7 (case); OCEL: types of objects that are streams',
+    )
     .addOption(jsonOption('end with one line of JSON on standard output'))
     .addHelpText('after', LINE_HELP)
     .action((file: string, flags: ImportFlags) => runImport(session, file, flags))
@@ -46,14 +59,21 @@ export function importCommand(session: Session): Command {
 const LINE_HELP = `
 A line: {"stream":"order-1","type":"OrderPlaced","data":{"total":30}}, and, if you have them,
 "id", "time" (2013-01-31T10:15:00Z), "metadata" (an object) and "tags" (texts).
-XES is an event log for process mining: traces become streams, and their events the streams' events.
+XES and OCEL 2.0 (JSON) are event logs for process mining. Traces of XES become streams. An event of
+OCEL goes to the object that it has of the first type named, the others become tags; what export has
+written names its streams itself.
 A bad line ends the import, nothing of its batch is stored. Mend it and run the same command again.`
 
 async function runImport(session: Session, file: string, flags: ImportFlags): Promise<void> {
   const fromStdin = file === '-'
-  const format = flags.format ?? (/\.xes(\.gz)?$/i.test(file) ? 'xes' : 'ndjson')
-  if (format !== 'xes' && flags.category !== undefined) {
-    throw new UsageError('--category is for --format xes; the lines of NDJSON name their streams')
+  const format = flags.format ?? formatOf(file)
+  if (format === 'ndjson' && flags.category !== undefined) {
+    throw new UsageError(
+      '--category is for --format xes and ocel; the lines of NDJSON name their streams',
+    )
+  }
+  if (format === 'xes' && (flags.category?.length ?? 0) > 1) {
+    throw new UsageError('--category takes one name for --format xes')
   }
   const size = fromStdin ? undefined : await sizeOf(file)
   const bar = new ProgressBar(session.io)
@@ -72,10 +92,7 @@ async function runImport(session: Session, file: string, flags: ImportFlags): Pr
         },
       }
       const source = fromStdin ? session.io.stdin : file
-      if (format === 'ndjson') return await importEvents(store, source, options)
-      const xes = await importXes(store, source, { ...options, category: flags.category })
-      if (xes.emptyTraces > 0) session.say(`${counted(xes.emptyTraces, 'trace')} had no events`)
-      return xes
+      return await importAs(format, session, store, source, options, flags.category)
     } catch (error) {
       bar.clear()
       if (last !== undefined && last.events > 0) {
@@ -89,6 +106,27 @@ async function runImport(session: Session, file: string, flags: ImportFlags): Pr
     }
   })
   await report(session, result, flags.json === true)
+}
+
+function formatOf(file: string): Format {
+  const name = file.toLowerCase().replace(/\.gz$/, '')
+  if (name.endsWith('.xes')) return 'xes'
+  return name.endsWith('.ocel.json') || name.endsWith('.jsonocel') ? 'ocel' : 'ndjson'
+}
+
+async function importAs(
+  format: Format,
+  session: Session,
+  store: Store,
+  source: Parameters<typeof importEvents>[1],
+  options: ImportOptions,
+  categories: readonly string[] | undefined,
+): Promise<ImportResult> {
+  if (format === 'ndjson') return importEvents(store, source, options)
+  if (format === 'ocel') return importOcel(store, source, { ...options, categories })
+  const xes = await importXes(store, source, { ...options, category: categories?.[0] })
+  if (xes.emptyTraces > 0) session.say(`${counted(xes.emptyTraces, 'trace')} had no events`)
+  return xes
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {

@@ -17,7 +17,6 @@ export {
   restoreBackup,
 } from './backup/index.ts'
 export { type ExportOptions, exportEvents } from './export-events.ts'
-export { exportOcel, type OcelExportOptions } from './export-ocel.ts'
 export {
   type ImportOptions,
   type ImportProgress,
@@ -31,6 +30,12 @@ export {
   migrateEvents,
 } from './migrate.ts'
 export type { MigratedEvent, MigratedEvents, MigrationPlan } from './migration-plan.ts'
+export {
+  exportOcel,
+  importOcel,
+  type OcelExportOptions,
+  type OcelImportOptions,
+} from './ocel/index.ts'
 export {
   type PartitionContext,
   type PartitionFold,

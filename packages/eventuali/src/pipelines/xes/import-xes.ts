@@ -1,24 +1,18 @@
 import { TextDecoder } from 'node:util'
-import { systemClock, systemRandom, uuidV5 } from '../../kernel/index.ts'
+import { systemClock, uuidV5 } from '../../kernel/index.ts'
 import {
   assertEventId,
   assertStreamName,
-  assertTag,
   assertTypeName,
   type EventMetadata,
   ImportSourceError,
   InvalidArgumentError,
   InvalidNameError,
-  type Json,
 } from '../../model/index.ts'
-import {
-  batchBytesMax,
-  batchCount,
-  type ImportOptions,
-  type ImportResult,
-} from '../import-events.ts'
+import { optional, parsed, schemaVersionIn, tagsIn, Unfit } from '../exported-fields.ts'
+import type { ImportOptions, ImportResult } from '../import-events.ts'
+import { importItems } from '../import-items.ts'
 import type { ImportItem, SkippedLine } from '../import-lines.ts'
-import { ImportTally } from '../import-tally.ts'
 import { type PortOrStore, portOf } from '../port-or-store.ts'
 import { type ImportSource, openSource, sourceNameOf } from '../source.ts'
 import type { ImportTarget } from '../store-batch.ts'
@@ -77,7 +71,7 @@ export async function importXes(
 }
 
 class XesImport {
-  readonly #tally: ImportTally
+  readonly #target: ImportTarget
   readonly #source: ImportSource
   readonly #options: XesImportOptions
   readonly #name: string
@@ -88,45 +82,33 @@ class XesImport {
     if (category === '' || category.includes('-')) {
       throw new InvalidArgumentError('category', 'must be a name without "-"')
     }
-    const { clock = systemClock, random = systemRandom, skipInvalid = false } = options
-    this.#tally = new ImportTally(target, { clock, random }, skipInvalid === true)
+    this.#target = target
     this.#source = source
     this.#options = options
     this.#name = options.sourceName ?? sourceNameOf(source)
   }
 
   async go(): Promise<XesImportResult> {
-    const { signal, onProgress, clock = systemClock } = this.#options
-    const started = clock.monotonic()
-    const batchCountMax = batchCount(this.#options.batchCountMax)
     const reader = new XesReader()
-    const opened = openSource(this.#source, this.#name, signal)
-    let items: ImportItem[] = []
-    let bytes = 0
-    const store = async () => {
-      if (items.length > 0) await this.#tally.store(items)
-      items = []
-      bytes = 0
-      const { events, duplicates, skippedCount: skipped } = this.#tally
-      onProgress?.({ events, duplicates, skipped, bytesRead: opened.bytesRead() })
-      signal?.throwIfAborted()
-    }
+    const opened = openSource(this.#source, this.#name, this.#options.signal)
     try {
-      for await (const found of this.#found(reader, opened.chunks)) {
-        const item = 'reason' in found ? found : this.#itemOf(found)
-        if ('reason' in item) {
-          this.#tally.skip([item])
-          continue
-        }
-        items.push(item)
-        bytes += JSON.stringify(item.event.data).length
-        if (items.length >= batchCountMax || bytes >= batchBytesMax) await store()
-      }
-      await store()
+      const items = this.#items(reader, opened.chunks)
+      const { bytesRead } = opened
+      const result = await importItems(this.#target, { items, bytesRead }, this.#options)
+      // A trace of which no event could be read is a stream that the source has all the same.
+      return { ...result, streams: this.#ordinals.size, emptyTraces: reader.emptyCount }
     } finally {
       opened.close()
     }
-    return this.#result((clock.monotonic() - started) / 1000, reader.emptyCount)
+  }
+
+  async *#items(
+    reader: XesReader,
+    chunks: AsyncIterable<Buffer>,
+  ): AsyncGenerator<ImportItem | SkippedLine> {
+    for await (const found of this.#found(reader, chunks)) {
+      yield 'reason' in found ? found : this.#itemOf(found)
+    }
   }
 
   async *#found(
@@ -157,16 +139,6 @@ class XesImport {
       return { line: found.line, reason: error.message }
     }
   }
-
-  #result(seconds: number, emptyTraces: number): XesImportResult {
-    const { events, duplicates, skipped, skippedCount } = this.#tally
-    const read = events + duplicates
-    return {
-      ...{ events, duplicates, streams: this.#ordinals.size },
-      ...{ skipped, skippedCount, emptyTraces, seconds },
-      eventsPerSecond: seconds > 0 ? read / seconds : read,
-    }
-  }
 }
 
 /** The text decoder for what the XML declaration says; UTF-8 when it says nothing. */
@@ -180,8 +152,6 @@ function decoderOf(name: string, head: Buffer): TextDecoder {
     throw new ImportSourceError(name, `its encoding ${declared} is unknown`, { cause })
   }
 }
-
-class Unfit extends Error {}
 
 function itemOf(
   { line, attributes, caseName, caseAttributes, stream: exported }: XesEvent,
@@ -227,10 +197,6 @@ function itemOf(
   return { line, stream, event }
 }
 
-function optional<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
-  return value === undefined ? {} : ({ [key]: value } as Record<K, V>)
-}
-
 function caseIn(attributes: readonly XesAttribute[] | undefined): EventMetadata {
   const kept = attributes?.filter(({ key }) => !['concept:name', 'eventuali:stream'].includes(key))
   if (kept === undefined || kept.length === 0) return {}
@@ -249,26 +215,4 @@ function timeIn(text: string | undefined): number | undefined {
   throw new Unfit(
     `time:timestamp ${JSON.stringify(text)} is no time with a zone, such as "2013-01-31T10:15:00Z"`,
   )
-}
-
-function parsed(text: string | undefined, key: string): Json | undefined {
-  if (text === undefined) return undefined
-  try {
-    return JSON.parse(text) as Json
-  } catch {
-    throw new Unfit(`${key} is not JSON`)
-  }
-}
-
-function schemaVersionIn(text: string): number {
-  const version = Number(text)
-  if (Number.isSafeInteger(version) && version >= 1) return version
-  throw new Unfit('eventuali:schemaVersion is not an integer of 1 or more')
-}
-
-function tagsIn(text: string | undefined): readonly string[] {
-  const tags = parsed(text, 'eventuali:tags') ?? []
-  if (!Array.isArray(tags)) throw new Unfit('eventuali:tags is no array of texts')
-  for (const tag of tags) assertTag(tag)
-  return tags as string[]
 }

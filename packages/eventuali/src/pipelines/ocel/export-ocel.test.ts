@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { openStore } from '../store/index.ts'
+import { openStore } from '../../store/index.ts'
 import { exportOcel } from './export-ocel.ts'
 
 interface Ocel {
@@ -37,6 +37,9 @@ it('makes streams and tags objects, and relates events to them', async () => {
         { name: 'actor', type: 'string' },
         { name: 'total', type: 'integer' },
         { name: 'due', type: 'time' },
+        { name: 'eventuali:data', type: 'string' },
+        { name: 'eventuali:metadata', type: 'string' },
+        { name: 'eventuali:tags', type: 'string' },
       ],
     },
   ])
@@ -53,6 +56,12 @@ it('makes streams and tags objects, and relates events to them', async () => {
         { name: 'actor', value: 'ada' },
         { name: 'total', value: 30 },
         { name: 'due', value: '2024-06-01T00:00:00Z' },
+        {
+          name: 'eventuali:data',
+          value: '{"total":30,"due":"2024-06-01T00:00:00Z","gift":null}',
+        },
+        { name: 'eventuali:metadata', value: '{"actor":"ada"}' },
+        { name: 'eventuali:tags', value: '["item:tea","urgent"]' },
       ],
       relationships: [
         { objectId: 'order-1', qualifier: 'order' },
@@ -72,16 +81,16 @@ it('gives an attribute one type, whatever the events say', async () => {
   const log = await ocelOf(exportOcel(store))
   const types = new Map(log.eventTypes[0]?.attributes.map(({ name, type }) => [name, type]))
   expect(Object.fromEntries(types)).toEqual({
-    ...{ n: 'float', m: 'string', x: 'string', data: 'integer' },
+    ...{ n: 'float', m: 'string', x: 'string', data: 'integer', 'eventuali:data': 'string' },
   })
   const values = log.events.map(({ attributes }) =>
     Object.fromEntries(attributes.map(({ name, value }) => [name, value])),
   )
   expect(values).toEqual([
-    { n: 1, m: '1', x: 'true' },
-    { n: 1.5, m: 'one', x: '[1]' },
-    {},
-    { data: 7 },
+    { n: 1, m: '1', x: 'true', 'eventuali:data': '{"n":1,"m":1,"x":true}' },
+    { n: 1.5, m: 'one', x: '[1]', 'eventuali:data': '{"n":1.5,"m":"one","x":[1]}' },
+    { 'eventuali:data': 'null' },
+    { data: 7, 'eventuali:data': '7' },
   ])
 })
 

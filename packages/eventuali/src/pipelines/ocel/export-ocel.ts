@@ -1,8 +1,8 @@
-import { categoryOf, isSystemType, type Json, type RecordedEvent } from '../model/index.ts'
-import type { CallOptions } from '../ports/index.ts'
-import { type PortOrStore, portOf } from './port-or-store.ts'
-import { type StreamSource, streamNames, streamPages } from './stream-pages.ts'
-import { timeOf } from './timestamp.ts'
+import { categoryOf, isSystemType, type Json, type RecordedEvent } from '../../model/index.ts'
+import type { CallOptions } from '../../ports/index.ts'
+import { type PortOrStore, portOf } from '../port-or-store.ts'
+import { type StreamSource, streamNames, streamPages } from '../stream-pages.ts'
+import { timeOf } from '../timestamp.ts'
 
 /** Options of an export to OCEL; without any it is the whole store. */
 export interface OcelExportOptions extends CallOptions {
@@ -24,6 +24,8 @@ interface Survey {
  * Exports a store as an object-centric event log, OCEL 2.0 in JSON: each stream is an object whose
  * type is its category, and so is each tag of the form `type:id`; an event relates to its stream
  * and its tags. Data that is an object gives the attributes, what is nested in it as JSON text.
+ * What OCEL cannot say is added under names that begin with `eventuali:`, so `importOcel` gives the
+ * same events back.
  *
  * The log is read twice, first for the types, which stand at the head. Memory grows with the number
  * of types and of different tags, not with that of events. It ends at the safe position as it was
@@ -98,8 +100,14 @@ async function surveyOf(pages: AsyncIterable<readonly RecordedEvent[]>): Promise
       for (const [name, value] of fieldsOf(event)) {
         const found = typeOf(value)
         const before = known.get(name)
-        known.set(name, before === undefined ? found : joined(before, found))
+        const both = before === undefined ? found : joined(before, found)
+        known.set(name, both)
+        // What becomes text for the sake of others is told as it is, too.
+        if (before !== undefined && before !== found && both === 'string') {
+          known.set('eventuali:data', 'string')
+        }
       }
+      for (const [name, value] of extrasOf(event, known)) known.set(name, typeOf(value))
     }
   }
   return { events, objects }
@@ -123,6 +131,37 @@ function fieldsOf(event: RecordedEvent): [string, Exclude<Json, null>][] {
   return fields.filter((field): field is [string, Exclude<Json, null>] => field[1] != null)
 }
 
+/**
+ * What OCEL has no word for, so that an import gives the same event again: data that attributes do
+ * not carry, other metadata than the actor, other tags than objects, the schema version.
+ */
+function extrasOf(
+  event: RecordedEvent,
+  types: ReadonlyMap<string, OcelType> | undefined,
+): [string, Exclude<Json, null>][] {
+  const { metadata, tags, schemaVersion } = event
+  const extras: [string, Exclude<Json, null>][] = []
+  const isCarried = carries(event.data as Json, types)
+  if (!isCarried) extras.push(['eventuali:data', JSON.stringify(event.data)])
+  const { actor, ...others } = metadata
+  const rest = isCarried && typeof actor === 'string' ? others : metadata
+  if (Object.keys(rest).length > 0) extras.push(['eventuali:metadata', JSON.stringify(rest)])
+  if (!tags.every(isObjectTag)) extras.push(['eventuali:tags', JSON.stringify(tags)])
+  if (schemaVersion !== 1) extras.push(['eventuali:schemaVersion', schemaVersion])
+  return extras
+}
+
+/** Whether the attributes of an event give its data again. */
+function carries(data: Json, types: ReadonlyMap<string, OcelType> | undefined): boolean {
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return false
+  return Object.entries(data).every(([name, value]) => {
+    if (name === 'actor' || name.startsWith('eventuali:')) return false
+    if (typeof value === 'string') return true
+    const isPlain = typeof value === 'number' || typeof value === 'boolean'
+    return isPlain && types?.get(name) !== 'string'
+  })
+}
+
 function typeOf(value: Exclude<Json, null>): OcelType {
   if (typeof value === 'boolean') return 'boolean'
   if (typeof value === 'number') return Number.isSafeInteger(value) ? 'integer' : 'float'
@@ -132,7 +171,8 @@ function typeOf(value: Exclude<Json, null>): OcelType {
 function ocelEvent(event: RecordedEvent, types: Types) {
   const { id, stream, version, type, time, tags } = event
   const known = types.get(type)
-  const attributes = fieldsOf(event).map(([name, value]) => ({
+  const fields = [...fieldsOf(event), ...extrasOf(event, known)]
+  const attributes = fields.map(([name, value]) => ({
     name,
     value: known?.get(name) === 'string' ? textOf(value) : value,
   }))

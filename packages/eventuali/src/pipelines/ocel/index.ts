@@ -1,0 +1,2 @@
+export { exportOcel, type OcelExportOptions } from './export-ocel.ts'
+export { importOcel, type OcelImportOptions } from './import-ocel.ts'
