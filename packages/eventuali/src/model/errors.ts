@@ -467,7 +467,7 @@ export class ImportSourceError extends EventualiError {
   /** What is wrong with it. */
   readonly reason: string
   constructor(name: string, reason: string, options?: ErrorOptionsWithCause) {
-    super(`cannot read ${name}: ${reason}; give a readable file of the format that is asked for`, options)
+    super(`cannot read ${name}: ${reason}; give a readable file of the format asked for`, options)
     this.reason = reason
   }
 }
