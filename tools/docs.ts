@@ -1,9 +1,16 @@
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { postgresSkipReason, startPostgres } from '../packages/eventuali/test/servers/postgres.ts'
 import { type ErrorClass, errorClasses, errorPageFaults } from './error-table.ts'
 import { brokenLinks, type CodeBlock, codeBlocks, exampleBlocks } from './markdown.ts'
 import { run } from './run.ts'
-import { fileOf, followTutorial, tutorialPrograms, tutorialSteps } from './tutorial.ts'
+import {
+  fileOf,
+  followTutorial,
+  type TutorialStep,
+  tutorialPrograms,
+  tutorialSteps,
+} from './tutorial.ts'
 
 const minute = 60_000
 
@@ -97,6 +104,18 @@ export async function executePrograms(
   return faults
 }
 
+/** Follows pages of a tutorial, with a server where they ask for one; a skip is told loudly. */
+async function followPages(steps: readonly TutorialStep[], folder: string): Promise<string[]> {
+  const needsServer = steps.some((step) => step.kind === 'run' && step.onPostgres)
+  if (!needsServer || postgresSkipReason() !== undefined) return followTutorial(steps, folder)
+  const server = await startPostgres()
+  try {
+    return await followTutorial(steps, folder, { postgres: await server.database() })
+  } finally {
+    await server.stop()
+  }
+}
+
 async function checkDocs(): Promise<{ faults: string[]; said: string }> {
   const classes: ErrorClass[] = sources().flatMap((file) => errorClasses(file, read(file)))
   const faults = errorPageFaults(classes, read('docs/errors.md')).map((f) => `docs/errors.md: ${f}`)
@@ -106,21 +125,28 @@ async function checkDocs(): Promise<{ faults: string[]; said: string }> {
     }
   }
   const scratch = '.tmp/docs'
+  const stepsOf = (page: string) => [page, tutorialSteps(page, codeBlocks(read(page)))] as const
   const tutorial = pages()
     .filter((page) => page.startsWith('docs/tutorial/'))
-    .map((page) => [page, tutorialSteps(page, codeBlocks(read(page)))] as const)
+    .map(stepsOf)
+  const quickStart = [stepsOf('docs/guide/quick-start.md')]
   const programs = [
     ...tutorialPrograms(tutorial),
+    ...tutorialPrograms(quickStart),
     ...pages().flatMap((page) => programsOf(page, codeBlocks(read(page)))),
     ...sources().flatMap((file) => programsOf(file, exampleBlocks(read(file)))),
   ]
   faults.push(...(await checkPrograms(programs, scratch)))
   faults.push(...(await executePrograms(programs, scratch)))
-  const steps = tutorial.flatMap(([, steps]) => steps)
-  faults.push(...(await followTutorial(steps, join(scratch, 'tutorial'))))
+  for (const [name, followed] of Object.entries({ tutorial, quickStart })) {
+    const steps = followed.flatMap(([, steps]) => steps)
+    faults.push(...(await followPages(steps, join(scratch, name))))
+  }
   const executed = programs.filter((program) => program.run).length
   const said = `${classes.length} errors, ${pages().length} pages, ${programs.length} code blocks`
-  return { faults, said: `${said} (${executed} executed), ${faults.length} wrong` }
+  const place = postgresSkipReason() === undefined ? 'on Postgres too' : 'SKIPPED on Postgres'
+  const ran = `${executed} executed, the tutorial ${place}`
+  return { faults, said: `${said} (${ran}), ${faults.length} wrong` }
 }
 
 if (import.meta.main) {

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { codeBlocks } from './markdown.ts'
 import { packed, type UserFolder, userFolder } from './packed.ts'
+import { followTutorial, tutorialSteps } from './tutorial.ts'
 
 // What a user gets is the archive, not the workspace: what is left out of it is missed only there.
 let library: UserFolder
@@ -142,14 +143,18 @@ await store.close()
   })
 })
 
-test('the packed command line stores and shows events', async () => {
+test('the packed command line stores and shows events, and the quick start holds', async () => {
   const archives = await packed(['packages/eventuali', 'packages/server', 'packages/cli'])
-  const folder = await userFolder(archives)
+  const folder = await userFolder([...archives, 'zod'])
   const cli = (...args: string[]) => folder.npm('exec', '--', 'eventuali', ...args)
-  const url = ['--store', 'sqlite:shop.db']
+  const url = ['--store', 'sqlite:orders.db']
   expect((await cli('append', 'order-1', 'OrderPlaced', '{"total":30}', ...url)).exitCode).toBe(0)
   const { output } = await cli('query', '--json', ...url)
   expect(JSON.parse(output)).toMatchObject({ stream: 'order-1', data: { total: 30 } })
+  const quickStart = codeBlocks(readFileSync('docs/guide/quick-start.md', 'utf8'))
+  const bin = join(folder.path, 'node_modules/eventuali/bin/eventuali.js')
+  const steps = tutorialSteps('docs/guide/quick-start.md', quickStart)
+  expect(await followTutorial(steps, folder.path, { cli: bin })).toEqual([])
   // The guide is in the archive.
   expect((await cli('docs', 'recode')).output).toContain('\n## recode\n')
 }, 300_000)

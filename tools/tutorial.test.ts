@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { codeBlocks } from './markdown.ts'
 import { followTutorial, tutorialPrograms, tutorialSteps } from './tutorial.ts'
@@ -27,6 +27,7 @@ test('files, commands and what they print are taken from a page, in order', () =
     },
     {
       ...{ kind: 'run', at: 'docs/tutorial/1.md:8', commands: ['node src/say.ts "ada and bob"'] },
+      onPostgres: false,
       output: 'hello ada and bob',
     },
   ])
@@ -47,6 +48,7 @@ test('each page is checked with the files of the pages before it', () => {
 
 test('following it compares what is printed, and finds what fails', async () => {
   const folder = '.tmp/tutorial-test'
+  rmSync(folder, { recursive: true, force: true })
   expect(await followTutorial(steps, folder)).toEqual([])
   expect(existsSync(`${folder}/src/say.ts`)).toBe(true)
   expect(readFileSync(`${folder}/src/say.ts`, 'utf8')).toContain('hello')
@@ -60,4 +62,24 @@ test('following it compares what is printed, and finds what fails', async () => 
     'p:2 node gone.ts ended with code 1',
     'p:2 rm -rf . ended with code 1',
   ])
+})
+
+test('what needs Postgres gets its url, and is left out where there is none', async () => {
+  const asked = [
+    '```ts file=where.ts',
+    'console.log(process.env.STORE, process.argv[2])',
+    '```',
+    '```sh run postgres',
+    'node where.ts "$STORE"',
+    '```',
+    '```text output',
+    'postgres://db/desk postgres://db/desk',
+    '```',
+  ].join('\n')
+  const steps = tutorialSteps('p', codeBlocks(asked))
+  const folder = '.tmp/tutorial-test'
+  const postgres = 'postgres://db/desk'
+  expect(await followTutorial(steps, folder, { postgres })).toEqual([])
+  expect(await followTutorial(steps, folder, { postgres: 'postgres://other' })).toHaveLength(1)
+  expect(await followTutorial(steps, folder)).toEqual([])
 })

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { CodeBlock } from './markdown.ts'
 import { run } from './run.ts'
@@ -12,9 +12,19 @@ export type TutorialStep =
       readonly kind: 'run'
       readonly at: string
       readonly commands: readonly string[]
+      /** Whether they need the database that STORE names, as `sh run postgres`. */
+      readonly onPostgres: boolean
       /** What the page says that they print; anything when it says nothing. */
       output: string | undefined
     }
+
+/** What the reader has, beside the folder. */
+export interface TutorialSurroundings {
+  /** An empty Postgres database; without one, what needs it is left out. */
+  readonly postgres?: string | undefined
+  /** What `npx eventuali` runs; the workspace's when left out. */
+  readonly cli?: string | undefined
+}
 
 /** The file that a block is, as in `ts file=src/copy.ts`. */
 export function fileOf(block: CodeBlock): string | undefined {
@@ -23,7 +33,8 @@ export function fileOf(block: CodeBlock): string | undefined {
 
 /**
  * What a page of a tutorial has its reader do, in order: blocks with `file=PATH` are files, blocks
- * `sh run` are commands, and a block `text output` is what the commands before it print.
+ * `sh run` are commands (`sh run postgres` with a database in STORE), and a block `text output` is what
+ * the commands before it print.
  */
 export function tutorialSteps(page: string, blocks: readonly CodeBlock[]): TutorialStep[] {
   const steps: TutorialStep[] = []
@@ -34,7 +45,9 @@ export function tutorialSteps(page: string, blocks: readonly CodeBlock[]): Tutor
     if (path !== undefined) {
       steps.push({ kind: 'file', at, path, text: `${block.code.join('\n')}\n` })
     } else if (block.info[0] === 'sh' && block.info.includes('run')) {
-      steps.push({ kind: 'run', at, commands: block.code.filter(Boolean), output: undefined })
+      const commands = block.code.filter(Boolean)
+      const onPostgres = block.info.includes('postgres')
+      steps.push({ kind: 'run', at, commands, onPostgres, output: undefined })
     } else if (block.info.includes('output') && last?.kind === 'run') {
       last.output = block.code.join('\n').trim()
     }
@@ -63,26 +76,30 @@ function wordsOf(command: string): string[] {
 }
 
 /** `node …` and `npx eventuali …`, the latter from the workspace instead of a registry. */
-async function runCommand(command: string, folder: string): Promise<[number, string]> {
-  const [program, ...rest] = wordsOf(command)
-  const bin = resolve('packages/eventuali/bin/eventuali.js')
+async function runCommand(
+  command: string,
+  folder: string,
+  { cli = resolve('packages/eventuali/bin/eventuali.js'), postgres }: TutorialSurroundings,
+): Promise<[number, string]> {
+  const [program, ...rest] = wordsOf(command.replaceAll('$STORE', postgres ?? ''))
   const isCli = program === 'npx' && rest[0] === 'eventuali'
   if (program !== 'node' && !isCli) return [1, 'only node and npx eventuali are run\n']
-  const args = isCli ? [bin, ...rest.slice(1)] : rest
-  const options = { timeoutMs: minute, cwd: folder, env: { NO_COLOR: '1' } }
+  const args = isCli ? [cli, ...rest.slice(1)] : rest
+  const env = { NO_COLOR: '1', ...(postgres !== undefined && { STORE: postgres }) }
+  const options = { timeoutMs: minute, cwd: folder, env }
   const { exitCode, output } = await run(process.execPath, args, options)
   return [exitCode, output]
 }
 
 /**
- * Does in an empty folder what the pages say, and compares what is printed. A command may end with
+ * Does in a folder what the pages say, and compares what is printed. A command may end with
  * another code than 0 when the page shows what it prints.
  */
 export async function followTutorial(
   steps: readonly TutorialStep[],
   folder: string,
+  { postgres, cli }: TutorialSurroundings = {},
 ): Promise<string[]> {
-  rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const faults: string[] = []
   for (const step of steps) {
@@ -91,9 +108,11 @@ export async function followTutorial(
       writeFileSync(join(folder, step.path), step.text)
       continue
     }
+    if (step.onPostgres && postgres === undefined) continue
+    const surroundings = { cli, postgres: step.onPostgres ? postgres : undefined }
     let printed = ''
     for (const command of step.commands) {
-      const [exitCode, output] = await runCommand(command, resolve(folder))
+      const [exitCode, output] = await runCommand(command, resolve(folder), surroundings)
       printed += output
       if (exitCode === 0 || step.output !== undefined) continue
       faults.push(`${step.at} ${command} ended with code ${exitCode}\n${output}`)

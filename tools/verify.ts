@@ -1,6 +1,6 @@
 import { run } from './run.ts'
 
-// All that needs no server and little time, cheapest first; the first failure ends it.
+// All that needs little time, cheapest first; the first failure ends it.
 const node = process.execPath
 const steps: [name: string, program: string, args: string[]][] = [
   ['lint', 'node_modules/.bin/biome', ['ci']],
