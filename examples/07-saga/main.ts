@@ -2,6 +2,7 @@
 // booking.ts; it survives crashes, so it may also wait for days.
 import { openStore, systemClock } from 'eventuali'
 import { freshStore } from '../fresh-store.ts'
+import { processesAtRest } from '../until.ts'
 import { booking } from './booking.ts'
 import { Flight, Hotel, payments, Trip } from './trip.ts'
 
@@ -17,19 +18,8 @@ await store.aggregate(Flight).execute('LH400', 'offer', 10)
 await store.aggregate(Hotel).execute('plaza', 'offer', 1)
 await store.aggregate(Hotel).execute('ritz', 'offer', 5)
 
-/** Waits until the saga has seen all there is and done all that it wants to do now. */
-async function rest(): Promise<void> {
-  for (let before = -1; ; ) {
-    const { newest } = await store.positions()
-    if (newest === before) return
-    before = newest
-    await store.processes.reached(newest)
-    await store.processes.settle()
-  }
-}
-
 async function show(when: string): Promise<void> {
-  await rest()
+  await processesAtRest(store)
   console.log(when)
   for (const name of ['ada', 'bob', 'eve']) {
     const { state } = await trips.load(name)

@@ -30,6 +30,8 @@ export const Task = defineAggregate('task', {
 
 export type TaskRow = { title: string; owner: string; done: boolean }
 
+const none = { open: 0, done: 0 }
+
 /** The side that is asked: one model for lists, another for a board of counts. */
 export const board = defineProjection({
   name: 'board',
@@ -37,12 +39,12 @@ export const board = defineProjection({
   events: [events],
   collections: {
     tasks: collection<TaskRow>({ indexes: { owner: 'text' } }),
-    owners: collection<{ open: number; done: number }>(),
+    owners: collection<typeof none>(),
   },
   handlers: {
     TaskAdded: async ({ stream, data }, ctx) => {
       await ctx.collection('tasks').put(stream, { ...data, done: false })
-      await ctx.collection('owners').patch(data.owner, (was = { open: 0, done: 0 }) => ({
+      await ctx.collection('owners').patch(data.owner, (was = none) => ({
         ...was,
         open: was.open + 1,
       }))
@@ -51,11 +53,11 @@ export const board = defineProjection({
       const task = await ctx.collection('tasks').get(stream)
       if (task === undefined) return
       await ctx.collection('tasks').put(stream, { ...task, owner: data.owner })
-      await ctx.collection('owners').patch(task.owner, (was = { open: 0, done: 0 }) => ({
+      await ctx.collection('owners').patch(task.owner, (was = none) => ({
         ...was,
         open: was.open - 1,
       }))
-      await ctx.collection('owners').patch(data.owner, (was = { open: 0, done: 0 }) => ({
+      await ctx.collection('owners').patch(data.owner, (was = none) => ({
         ...was,
         open: was.open + 1,
       }))
@@ -64,7 +66,7 @@ export const board = defineProjection({
       const task = await ctx.collection('tasks').get(stream)
       if (task === undefined) return
       await ctx.collection('tasks').put(stream, { ...task, done: true })
-      await ctx.collection('owners').patch(task.owner, (was = { open: 0, done: 0 }) => ({
+      await ctx.collection('owners').patch(task.owner, (was = none) => ({
         open: was.open - 1,
         done: was.done + 1,
       }))

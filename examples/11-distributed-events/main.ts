@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { defineEvents, event, openStore, type } from 'eventuali'
 import { freshStore } from '../fresh-store.ts'
+import { until } from '../until.ts'
 
 const PARCELS = 600
 const CUSTOMERS = 40
@@ -76,14 +77,6 @@ async function invoicesBy(): Promise<Map<string, number>> {
     counts.set(actor, (counts.get(actor) ?? 0) + 1)
   }
   return counts
-}
-
-/** Waits for something to hold; two minutes are more than a slow machine needs. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 120_000; !(await holds()); ) {
-    if (Date.now() > end) throw new Error('it never happened')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
 }
 
 async function kill(worker: ChildProcess | undefined): Promise<void> {

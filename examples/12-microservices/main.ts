@@ -1,6 +1,7 @@
 // Orders, payments and shipping, each with a store of its own and no look into the others'. What
 // one has stored reaches the others by a broker that loses answers, and takes effect once.
 import { freshStore } from '../fresh-store.ts'
+import { until } from '../until.ts'
 import { TownBroker } from './broker.ts'
 import { Order, startOrders } from './orders.ts'
 import { Card, startPayments } from './payments.ts'
@@ -42,12 +43,4 @@ async function statusOf(order: string): Promise<string> {
 
 async function show(): Promise<void> {
   for (const order of ['1', '2', '3']) console.log(`  order ${order}: ${await statusOf(order)}`)
-}
-
-/** Waits until something holds, a minute at most. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 60_000; !(await holds()); ) {
-    if (Date.now() > end) throw new Error('it never happened')
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
 }

@@ -2,6 +2,7 @@
 // e-mail address that is unique, a hold that runs out, and who watches over it.
 import { DomainError, openStore, systemClock } from 'eventuali'
 import { freshStore } from '../fresh-store.ts'
+import { processesAtRest } from '../until.ts'
 import { enrol, school } from './enrolment.ts'
 import { holds, Table } from './reservation.ts'
 import { join, members } from './unique-email.ts'
@@ -12,24 +13,17 @@ await using store = await openStore(await freshStore('patterns'), { clock, proce
 
 /** Runs all at once and counts how they ended: who wins is open, how many win is not. */
 async function race(calls: readonly Promise<unknown>[]): Promise<string> {
-  const reasons = new Map<string, number>()
-  for (const { status, reason } of await settled(calls)) {
-    const why = status === 'fulfilled' ? 'done' : (reason as string)
-    reasons.set(why, (reasons.get(why) ?? 0) + 1)
-  }
-  return [...reasons]
+  const outcomes = await Promise.all(calls.map((call) => call.then(() => 'done', refusalOf)))
+  const counts = Map.groupBy(outcomes, (outcome) => outcome)
+  return [...counts]
     .sort()
-    .map(([why, count]) => `${count} x ${why}`)
+    .map(([outcome, { length }]) => `${length} x ${outcome}`)
     .join(', ')
 }
 
-async function settled(calls: readonly Promise<unknown>[]) {
-  const results = await Promise.allSettled(calls)
-  return results.map((result) => {
-    if (result.status === 'fulfilled') return { status: result.status, reason: undefined }
-    if (!(result.reason instanceof DomainError)) throw result.reason
-    return { status: result.status, reason: result.reason.reason }
-  })
+function refusalOf(error: unknown): string {
+  if (error instanceof DomainError) return error.reason
+  throw error
 }
 
 console.log('1. Dynamic consistency boundary: a rule over a course and a student')
@@ -72,21 +66,11 @@ console.log('  cem wants the window too:', await race([hold('window', 'cem')]))
 await table.execute('corner', 'confirm', { table: 'corner', guest: 'bob' })
 
 console.log('4. Process manager: eleven minutes later')
-await rest()
+await processesAtRest(store)
 passedMs = 11 * 60_000
-await rest()
+await processesAtRest(store)
 for (const name of ['window', 'corner']) {
   const { state } = await table.load(name)
   console.log(`  the ${name} table is ${state.status}`)
 }
 console.log('  cem tries again:', await race([hold('window', 'cem')]))
-
-async function rest(): Promise<void> {
-  for (let before = -1; ; ) {
-    const { newest } = await store.positions()
-    if (newest === before) return
-    before = newest
-    await store.processes.reached(newest)
-    await store.processes.settle()
-  }
-}

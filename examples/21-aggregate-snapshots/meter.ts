@@ -36,46 +36,33 @@ const snapshot = {
   },
 }
 
+const evolve = {
+  MeterInstalled: (state: MeterState, { data }: { data: { at: string; serial: string } }) => ({
+    ...state,
+    serial: data.serial,
+    lastRead: new Date(data.at),
+  }),
+  Read: (state: MeterState, { data }: { data: { at: string; wattHours: number } }) => ({
+    ...state,
+    lastRead: new Date(data.at),
+    wattHours: state.wattHours + data.wattHours,
+    months: addTo(state.months, data.at, data.wattHours),
+  }),
+}
+
 /** An electricity meter that is read every quarter of an hour, for years. */
-export const Meter = defineAggregate('meter', {
-  events,
-  initial,
-  snapshot,
-  commands,
-  evolve: {
-    MeterInstalled: (state, { data }) => ({
-      ...state,
-      serial: data.serial,
-      lastRead: new Date(data.at),
-    }),
-    Read: (state, { data }) => ({
-      ...state,
-      lastRead: new Date(data.at),
-      wattHours: state.wattHours + data.wattHours,
-      months: addTo(state.months, data.at, data.wattHours),
-    }),
-  },
-})
+export const Meter = defineAggregate('meter', { events, initial, snapshot, commands, evolve })
 
 /**
- * The same after a deployment: sums are kilowatt-hours now. Kept states of the old code are no
- * use.
+ * The same after a deployment: the sums of months are kilowatt-hours now. Kept states of the old
+ * code are no use.
  */
 export const MeterInKilowattHours = defineAggregate('meter', {
-  events,
-  initial,
-  snapshot,
-  commands,
+  ...{ events, initial, snapshot, commands },
   evolve: {
-    MeterInstalled: (state, { data }) => ({
-      ...state,
-      serial: data.serial,
-      lastRead: new Date(data.at),
-    }),
+    ...evolve,
     Read: (state, { data }) => ({
-      ...state,
-      lastRead: new Date(data.at),
-      wattHours: state.wattHours + data.wattHours,
+      ...evolve.Read(state, { data }),
       months: addTo(state.months, data.at, data.wattHours / 1000),
     }),
   },
