@@ -29,7 +29,7 @@ import {
   hasSchema,
   hasStore,
   isPostgres,
-  libraryRequire,
+  libraryVersion,
   withPostgres,
 } from './postgres-probe.ts'
 import type { Session } from './session.ts'
@@ -113,7 +113,7 @@ async function planOf(session: Session, folder: string, choice: InitChoice): Pro
     { path: `${source}.test.${ending}`, content: testText(names) },
   ]
   if (found === undefined) {
-    files.push({ path: join(folder, 'package.json'), content: packageText(versionOf()) })
+    files.push({ path: join(folder, 'package.json'), content: packageText(libraryVersion()) })
     if (nearest(folder, 'tsconfig.json') === undefined) {
       files.push({ path: join(folder, 'tsconfig.json'), content: tsconfigText() })
     }
@@ -139,9 +139,6 @@ function typeIn(file: string): unknown {
     throw new Refused(`${file} is not JSON; mend it first`)
   }
 }
-
-const versionOf = (): string =>
-  (libraryRequire('eventuali/package.json') as { version: string }).version
 
 /** The url as TypeScript; a password becomes a reference. */
 function storeCode(url: string): { readonly store: string; readonly hasSecret: boolean } {

@@ -286,6 +286,11 @@ describe('wrong usage', () => {
     expect(debug.err).toMatch(/\n {4}at /)
   })
 
+  it('tells its version', async () => {
+    const { version } = JSON.parse(readFileSync('packages/eventuali/package.json', 'utf8'))
+    expect(await run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' })
+  })
+
   it('help names the exit codes, for each command', async () => {
     for (const argv of [['--help'], ['import', '--help'], ['verify', '--help']]) {
       const { code, out, err } = await run(argv)

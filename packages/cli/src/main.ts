@@ -29,6 +29,7 @@ import { type Io, OutputClosed } from './io.ts'
 import { mcpCommand } from './mcp-command.ts'
 import { migrateCommand } from './migrate-command.ts'
 import { monitorCommand } from './monitor-command.ts'
+import { libraryVersion } from './postgres-probe.ts'
 import { processesCommand } from './processes-command.ts'
 import { projectionsCommand } from './projections-command.ts'
 import { queryCommand } from './query-command.ts'
@@ -122,6 +123,7 @@ interface GlobalFlags {
 function programFor(session: Session, commands: readonly MakeCommand[]): Command {
   const program = new Command('eventuali')
     .description('Event sourcing for TypeScript: the command line')
+    .version(libraryVersion(), '-V, --version', 'show the version')
     .option('--debug', 'show where an error comes from')
     .option('-c, --config <file>', 'the configuration; the nearest eventuali.config.ts', repeated)
     .option('--no-config', 'read no configuration file')

@@ -18,6 +18,10 @@ export const libraryRequire: NodeJS.Require = createRequire(
   fileURLToPath(import.meta.resolve('eventuali')),
 )
 
+/** The version of the library, which the command line shares. */
+export const libraryVersion = (): string =>
+  (libraryRequire('eventuali/package.json') as { version: string }).version
+
 /** Whether a url leads to a Postgres server. */
 export const isPostgres = (url: string): boolean => /^postgres(ql)?:/.test(url)
 
