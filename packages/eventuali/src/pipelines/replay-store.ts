@@ -121,7 +121,9 @@ async function missingOf(
     const first = events[0] as RecordedEvent
     const head = (await access.stream(stream))?.version ?? 0
     if (head < first.version - 1) {
-      const reason = `the stream is at version ${head} there`
+      const reason =
+        `the stream is at version ${head} there, and what comes before was truncated, deleted or ` +
+        'left out (a fork or a backup keeps versions all the same)'
       throw new ReplayTargetError(stream, first.version, reason)
     }
     const stored = new Map<number, RecordedEvent>()

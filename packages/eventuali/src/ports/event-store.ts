@@ -24,7 +24,10 @@ export interface NewEvent {
   readonly tags: readonly string[]
 }
 
-/** A change of a stream's state, made in the transaction that appends its system event. */
+/**
+ * A change of a stream's state, made in the transaction that appends its system event. Unarchiving
+ * a stream that is not archived is recorded like any other change; who calls it looks before.
+ */
 export type StreamChange =
   | { readonly kind: 'archive' | 'unarchive' | 'delete' }
   | { readonly kind: 'truncate'; readonly before: number }

@@ -5,6 +5,7 @@ import {
   prepareSystemEvent,
   refusalError,
 } from '../commands/index.ts'
+import { isEventualiError } from '../kernel/index.ts'
 import {
   assertStreamName,
   type ExpectedVersion,
@@ -65,4 +66,41 @@ export async function changeStream(
     ...{ time: new Date(event.time), recordedAt: new Date(recordedAt), schemaVersion, tags },
   }
   return { stream, version, position, events: [recorded] }
+}
+
+/** Others may change the stream between the look at it and the change. */
+const TRIES_MAX = 5
+
+/**
+ * Takes an archiving back. A stream that is active is left alone, and the result has no events.
+ * Throws what changeStream throws.
+ */
+export async function unarchiveStream(
+  access: StreamAccess,
+  runtime: CommandRuntime,
+  stream: string,
+  options: LifecycleOptions,
+): Promise<AppendResult> {
+  assertStreamName(stream)
+  const change = { kind: 'unarchive' } as const
+  const wanted = checkedExpectedVersion(options.expectedVersion ?? 'exists')
+  for (let tries = 1; ; tries++) {
+    const head = await access.stream(stream, options)
+    const isExpected = typeof wanted !== 'number' || wanted === head?.version
+    if (head?.state === 'active' && isExpected) {
+      const query = { stream, direction: 'backward', limit: 1 } as const
+      for await (const [last] of access.readStream(query, options)) {
+        if (last === undefined) continue
+        return { stream, version: head.version, position: last.position, events: [] }
+      }
+    }
+    // What is there is what is changed: or somebody else was faster, and it is looked at again.
+    const expectedVersion = head === undefined || !isExpected ? wanted : head.version
+    try {
+      return await changeStream(access, runtime, stream, change, { ...options, expectedVersion })
+    } catch (error) {
+      const isLost = isEventualiError(error, 'VERSION_CONFLICT') && isExpected
+      if (!isLost || head === undefined || tries === TRIES_MAX) throw error
+    }
+  }
 }

@@ -15,7 +15,7 @@ import type {
 } from '../ports/index.ts'
 import { waitForPosition } from '../subscriptions/index.ts'
 import { type ForkOptions, type ForkResult, forkStore } from './fork.ts'
-import { changeStream, type LifecycleOptions } from './lifecycle.ts'
+import { changeStream, type LifecycleOptions, unarchiveStream } from './lifecycle.ts'
 import {
   assertCall,
   assertStreams,
@@ -118,14 +118,17 @@ export abstract class StoreBase {
     return this.port.stream(name, this.bounded(options))
   }
 
-  /** Makes a stream read-only and leaves it out of `readAll`; `{ undo: true }` takes it back. */
+  /**
+   * Makes a stream read-only and leaves it out of `readAll`; `{ undo: true }` takes it back. A
+   * stream that is not archived stays as it is then: the result has no events.
+   */
   archive(
     stream: string,
     options: LifecycleOptions & { readonly undo?: boolean } = {},
   ): Promise<AppendResult> {
     const bounded = this.bounded(options)
-    const kind = bounded.undo === true ? 'unarchive' : 'archive'
-    return changeStream(this.port, this.runtime, stream, { kind }, bounded)
+    if (bounded.undo === true) return unarchiveStream(this.port, this.runtime, stream, bounded)
+    return changeStream(this.port, this.runtime, stream, { kind: 'archive' }, bounded)
   }
 
   /** Removes the versions below `before`; the numbers of the others stay. */

@@ -134,7 +134,19 @@ describe.each(['memory:', 'sqlite::memory:'])('a store at %s', (url) => {
     })
     expect((await store.readAll({ types: ['A'] }).toArray()).length).toBe(0)
     await store.archive('a-1', { undo: true })
+    // A second time there is nothing to take back.
+    const undone = await store.archive('a-1', { undo: true, actor: 'ada' })
+    const head = await store.stream('a-1')
+    expect(undone).toMatchObject({ stream: 'a-1', version: head?.version, events: [] })
+    const [last] = await store.readStream('a-1', { direction: 'backward', limit: 1 }).toArray()
+    expect([last?.type, last?.position]).toEqual(['$unarchived', undone.position])
+    const stale = store.archive('a-1', { undo: true, expectedVersion: 2 })
+    await expect(stale).rejects.toMatchObject({ code: 'VERSION_CONFLICT' })
+    const unknown = store.archive('a-9', { undo: true })
+    await expect(unknown).rejects.toMatchObject({ code: 'VERSION_CONFLICT' })
     await store.deleteStream('a-1')
+    const deleted = store.archive('a-1', { undo: true })
+    await expect(deleted).rejects.toMatchObject({ code: 'STREAM_DELETED' })
     await expect(store.append('a-1', { type: 'A', data: 1 })).rejects.toMatchObject({
       code: 'STREAM_DELETED',
     })
