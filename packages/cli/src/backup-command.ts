@@ -95,7 +95,14 @@ async function runBackup(session: Session, flags: BackupFlags): Promise<void> {
     flags.json === true ? `${JSON.stringify(result)}\n` : resultText(result),
   )
   if (result.damaged > 0) session.say(damagedText(result.damaged))
+  if (result.newest > result.upTo) session.say(unsafeText(result))
 }
+
+/** What is there, and not in the backup. */
+const unsafeText = ({ newest, upTo }: BackupResult): string =>
+  `the store goes up to position ${count(newest)}; what lies above ${count(upTo)} could not be read ` +
+  'safely yet and is not in the backup: a transaction is open, or this is a replica and no program ' +
+  'has read the log on its primary since (eventuali health tells)'
 
 /** The file itself, as SQLite copies it. */
 async function runPhysical(

@@ -44,6 +44,11 @@ export interface BackupResult extends BackupFile {
   readonly seconds: number
   /** The position that an interrupted one had come to, after which this one went on; or 0. */
   readonly resumedAfter: number
+  /**
+   * The highest position that was there. What lies above `upTo` could not be read safely yet: a
+   * transaction is open below it, or a replica does not know what its primary has proved.
+   */
+  readonly newest: number
 }
 
 /**
@@ -111,7 +116,8 @@ export async function backupStore(
       const { end, resumedAfter } = written
       const seconds = (clock.monotonic() - startedMs) / 1000
       const encrypted = passphrase !== undefined
-      return { ...begin, ...end, file, bytes, link, encrypted, seconds, resumedAfter }
+      const { newest } = view
+      return { ...begin, ...end, file, bytes, link, encrypted, seconds, resumedAfter, newest }
     } finally {
       if (!isKept) rmSync(unfinished, { force: true })
     }
