@@ -29,7 +29,14 @@ export async function checkStore(
   const name = `store ${place.name ?? place.shownUrl}`
   if (isPostgres(place.url)) return checkPostgres(place, name)
   const file = /^sqlite:(.+)$/s.exec(place.url)?.[1]
-  if (file === undefined || file === ':memory:') return [skipped(name, 'lives in memory')]
+  if (/^(?:memory:|sqlite::memory:$)/.test(place.url)) return [skipped(name, 'lives in memory')]
+  if (/^https?:/.test(place.url)) {
+    return [skipped(name, 'is behind a server; eventuali health asks it')]
+  }
+  if (file === undefined) {
+    const advice = 'take sqlite:FILE, postgres://…, or http://… for one behind a server'
+    return [problem(name, 'is the url of no store that is known here', advice)]
+  }
   return checkFile(config, store, resolve(file), name)
 }
 

@@ -62,11 +62,6 @@ describe('init --yes', () => {
   it('writes a configuration, an aggregate, a test and a store, and none of it twice', async () => {
     const { code, out } = await init(['--yes'])
     expect(code).toBe(0)
-    const guide = readFileSync(
-      join(import.meta.dirname, '../../../docs/guide/command-line.md'),
-      'utf8',
-    )
-    expect(guide).toContain(`\`\`\`text\n${out}\`\`\``)
     expect(files()).toEqual(everything)
     const store = await openStore(`sqlite:${join(folder, 'eventuali.db')}`, { readOnly: true })
     expect(await store.readAll().toArray()).toEqual([])

@@ -111,14 +111,16 @@ function addBuilds(command: Command, session: Session): void {
     .addHelpText('after', '\nExample:\n  eventuali projections rebuild totals --require-equal')
     .action((name: string, flags: WorkFlags) => runRebuild(session, name, flags))
   command
-    .command('switch <name> <generation>')
+    .command('switch')
+    .argument('<name>', 'name of the projection')
+    .argument('<generation>', 'its number, as projections status shows it', generationNumber)
     .description('make a kept generation the live one, by its number')
     .addOption(storeOption())
     .addOption(actorOption())
     .addOption(outcomeOption())
     .addHelpText('after', '\nExample:\n  eventuali projections switch totals 2')
-    .action((name: string, generation: string, flags: WorkFlags) =>
-      runSwitch(session, name, generationNumber(generation), flags),
+    .action((name: string, generation: number, flags: WorkFlags) =>
+      runSwitch(session, name, generation, flags),
     )
   command
     .command('rollback <name>')

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { type Config, loadConfig, type Store, type StorePlace } from 'eventuali'
 import { Interrupted, Refused, UsageError } from './exit-codes.ts'
 import { type Io, LineReader, Output } from './io.ts'
@@ -140,7 +141,8 @@ export class Session {
   /** Where the store is; unless it is to be written, its file has to be there. */
   async placeFor(store: string | undefined, access: Access): Promise<StorePlace> {
     const place = await this.place(store)
-    if (access !== 'write') assertFile(place.url)
+    if (access === 'write') assertFolder(place.url)
+    else assertFile(place.url)
     return place
   }
 
@@ -168,7 +170,21 @@ export class Session {
 
 /** A mistyped path is better named than met as a database that cannot be opened. */
 function assertFile(url: string): void {
-  const file = /^sqlite:(.+)$/s.exec(url)?.[1]
-  if (file === undefined || file === ':memory:' || existsSync(file)) return
+  const file = fileOf(url)
+  if (file === undefined || existsSync(file)) return
   throw new Refused(`there is no file ${file}; check --store, import and append make a new one`)
+}
+
+/** A store makes its file, and no folder: that is more likely a mistake. */
+function assertFolder(url: string): void {
+  const file = fileOf(url)
+  if (file === undefined || existsSync(dirname(file))) return
+  throw new Refused(
+    `there is no folder ${dirname(file)} for the file ${file}; make it, or check --store`,
+  )
+}
+
+function fileOf(url: string): string | undefined {
+  const file = /^sqlite:(.+)$/s.exec(url)?.[1]
+  return file === ':memory:' ? undefined : file
 }

@@ -91,7 +91,11 @@ describe.skipIf(postgresSkipReason() !== undefined)('backups and schemas of Post
     const exported = async (place: string) => (await run(['export', '--store', place])).out
     expect(await exported(again)).toBe(await exported(primary))
     const refused = await run(['append', 'cart-1', 'Added', '{}', ...there])
-    expect(refused).toMatchObject({ code: 1, out: '', err: expect.stringContaining('is a replica') })
+    expect(refused).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('is a replica'),
+    })
   })
 
   it('shows, makes and takes back the schema migrations of a store', async () => {

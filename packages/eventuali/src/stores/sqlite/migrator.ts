@@ -80,7 +80,7 @@ export async function openSqliteMigrator(options: SqliteMigratorOptions): Promis
   try {
     connection = database.driver.open(file, readOnly)
   } catch (error) {
-    throw storageError('open', error, full)
+    throw storageError(`open of ${file}`, error, full)
   }
   const configure = (at: SqlConnection) =>
     readOnly ? configureReader(at) : configureWriter(at, 'durable')

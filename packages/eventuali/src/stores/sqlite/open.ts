@@ -148,7 +148,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     })
   } catch (error) {
     for (const made of opened) close(made)
-    throw storageError('open', error, full)
+    throw storageError(`open of ${database.file ?? 'a database in memory'}`, error, full)
   }
 }
 
