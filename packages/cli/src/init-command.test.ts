@@ -60,7 +60,7 @@ async function talk(answers: readonly (readonly [question: string, keys: string]
 
 describe('init --yes', () => {
   it('writes a configuration, an aggregate, a test and a store, and none of it twice', async () => {
-    const { code, out } = await init(['--yes'])
+    const { code } = await init(['--yes'])
     expect(code).toBe(0)
     expect(files()).toEqual(everything)
     const store = await openStore(`sqlite:${join(folder, 'eventuali.db')}`, { readOnly: true })
