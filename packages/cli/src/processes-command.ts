@@ -160,6 +160,8 @@ async function runList(
       }
     }
     if (json !== true) await table.end()
+    const names = only === undefined ? [] : await namesIn(store)
+    if (only !== undefined && !names.includes(only)) throw unknownName(only, names)
   })
 }
 
@@ -179,6 +181,10 @@ async function runShow(
 async function unknown(store: Store, name: string, key: string): Promise<Refused> {
   const names = await namesIn(store)
   if (names.includes(name)) return new Refused(`${harmless(name)} has no process ${harmless(key)}`)
+  return unknownName(name, names)
+}
+
+function unknownName(name: string, names: readonly string[]): Refused {
   const there = names.length === 0 ? 'there is none yet' : `there is ${names.join(', ')}`
   return new Refused(`there is no process called ${harmless(name)}; ${harmless(there)}`)
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { categoryOf, type RecordedEvent, type Store } from 'eventuali'
 import { type Bound, bound, jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
+import { sayNothingFound } from './nothing-found.ts'
 import type { Session } from './session.ts'
 import { Table } from './table.ts'
 import { type Condition, conditions } from './where.ts'
@@ -72,8 +73,13 @@ async function runQuery(session: Session, flags: QueryFlags): Promise<void> {
       return
     }
     const table = new Table<RecordedEvent>(columns, output, session.io)
-    for await (const page of pages) await table.add(page)
+    let count = 0
+    for await (const page of pages) {
+      count += page.length
+      await table.add(page)
+    }
     await table.end()
+    if (count === 0 && flags.limit !== 0) await sayNothingFound(session, store, flags)
   })
 }
 

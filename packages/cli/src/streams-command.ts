@@ -46,7 +46,15 @@ async function runStreams(session: Session, flags: StreamsFlags): Promise<void> 
       return
     }
     const table = new Table<StreamInfo>(columns, session.output, session.io)
-    for await (const page of pages) await table.add(page)
+    let count = 0
+    for await (const page of pages) {
+      count += page.length
+      await table.add(page)
+    }
     await table.end()
+    if (count === 0 && limit !== 0) {
+      const isAny = prefix === undefined && category === undefined
+      session.say(isAny ? 'there is no stream yet' : 'there is no such stream')
+    }
   })
 }

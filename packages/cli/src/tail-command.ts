@@ -1,9 +1,10 @@
 import { Command } from 'commander'
 import { categoryOf, type RecordedEvent, type Store } from 'eventuali'
 import { jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
+import { sayNothingFound } from './nothing-found.ts'
 import { meetsAll, whereHelp } from './query-command.ts'
 import type { Session } from './session.ts'
-import { cutTo, harmless } from './text-width.ts'
+import { cutTo, harmless, padTo, widthOf } from './text-width.ts'
 import { type Condition, conditions } from './where.ts'
 
 interface TailFlags {
@@ -67,10 +68,14 @@ async function runTail(session: Session, flags: TailFlags): Promise<void> {
   const { signal } = session
   await session.withRawStore(flags.store, 'read', async (store) => {
     const { safe } = await store.positions({ signal })
-    for (const event of await lastEvents(store, flags, safe, signal)) {
-      await show(session, flags, event)
+    const last = await lastEvents(store, flags, safe, signal)
+    const lines = new Lines(session, flags.json === true)
+    lines.fit(last)
+    for (const event of last) await lines.show(event)
+    if (flags.follow === true) await follow(session, store, flags, safe, lines)
+    else if (last.length === 0 && flags.lines > 0 && flags.json !== true) {
+      await sayNothingFound(session, store, flags)
     }
-    if (flags.follow === true) await follow(session, store, flags, safe)
   })
 }
 
@@ -97,6 +102,7 @@ async function follow(
   store: Store,
   flags: TailFlags,
   after: number,
+  lines: Lines,
 ): Promise<void> {
   const { signal } = session
   const wanted = isWanted(flags)
@@ -106,7 +112,7 @@ async function follow(
   try {
     if (signal.aborted) return
     for await (const event of subscription) {
-      if (wanted(event)) await show(session, flags, event)
+      if (wanted(event)) await lines.show(event)
     }
   } catch (error) {
     // Ctrl-C is how one ends it, in the middle of a line or not; a reader that went away says so.
@@ -117,12 +123,41 @@ async function follow(
   }
 }
 
-async function show(session: Session, flags: TailFlags, event: RecordedEvent): Promise<void> {
-  const { output, io } = session
-  if (flags.json === true) return output.write(`${JSON.stringify(event)}\n`)
-  const { position, time, stream, version, type, data } = event
-  const place = `${String(position).padStart(8)}  ${time.toISOString()}  ${stream}@${version}`
-  const line = harmless(`${place}  ${type}  ${JSON.stringify(data)}`)
-  const width = io.stdout.isTTY === true ? Math.max(20, io.stdout.columns ?? 80) : undefined
-  await output.write(`${width === undefined ? line : cutTo(line, width)}\n`)
+const placeOf = ({ stream, version }: RecordedEvent): string => harmless(`${stream}@${version}`)
+/** No column is made wider than this for one long name. */
+const COLUMN_MAX = 60
+
+/** Events as lines whose columns stand below each other; they grow with what comes. */
+class Lines {
+  readonly #session: Session
+  readonly #isJson: boolean
+  #placeWidth = 0
+  #typeWidth = 0
+
+  constructor(session: Session, isJson: boolean) {
+    this.#session = session
+    this.#isJson = isJson
+  }
+
+  /** Makes the columns wide enough. */
+  fit(events: readonly RecordedEvent[]): void {
+    const grown = (width: number, text: string): number =>
+      Math.max(width, Math.min(COLUMN_MAX, widthOf(text)))
+    for (const event of events) {
+      this.#placeWidth = grown(this.#placeWidth, placeOf(event))
+      this.#typeWidth = grown(this.#typeWidth, harmless(event.type))
+    }
+  }
+
+  async show(event: RecordedEvent): Promise<void> {
+    const { output, io } = this.#session
+    if (this.#isJson) return output.write(`${JSON.stringify(event)}\n`)
+    this.fit([event])
+    const { position, time, type, data } = event
+    const place = padTo(placeOf(event), this.#placeWidth, 'end')
+    const kind = padTo(harmless(type), this.#typeWidth, 'end')
+    const line = `${String(position).padStart(8)}  ${time.toISOString()}  ${place}  ${kind}  ${harmless(JSON.stringify(data))}`
+    const width = io.stdout.isTTY === true ? Math.max(20, io.stdout.columns ?? 80) : undefined
+    return output.write(`${width === undefined ? line : cutTo(line, width)}\n`)
+  }
 }

@@ -125,6 +125,7 @@ const wrong: readonly (readonly [command: string, code: number, says: RegExp])[]
   ['projections switch totals x', 2, /number/],
   ['projections compare sums', 1, /totals/],
   ['processes list --status lost', 2, /stuck/],
+  ['processes list nothing --json', 1, /reminders/],
   ['processes show reminders 99', 1, /99/],
   ['processes resume reminders 99', 1, /99/],
   ['processes skip reminders 3', 1, /--yes/],
