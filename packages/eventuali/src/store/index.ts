@@ -39,12 +39,15 @@ export { Store, type WithinOption } from './store.ts'
 export type { EventsOfAll, StoredEvent, StoredOfTypes } from './store-events.ts'
 export { Transaction } from './transaction.ts'
 export type { TuneOptions } from './tune.ts'
-export type {
-  VerifiedProjection,
-  VerifiedSnapshots,
-  VerifyOptions,
-  VerifyProblem,
-  VerifyProblemKind,
-  VerifyReport,
-  VerifyStep,
+export {
+  type EventProof,
+  type ProofCheck,
+  proveEvent,
+  type VerifiedProjection,
+  type VerifiedSnapshots,
+  type VerifyOptions,
+  type VerifyProblem,
+  type VerifyProblemKind,
+  type VerifyReport,
+  type VerifyStep,
 } from './verify/index.ts'

@@ -1,5 +1,5 @@
 import { cpuUsage, memoryUsage, uptime } from 'node:process'
-import { isEventualiError, type Store, systemClock } from 'eventuali'
+import { isEventualiError, proveEvent, type Store, systemClock } from 'eventuali'
 import { z } from 'zod'
 import { ITEM_COUNT_MAX, shownEvent } from './answer.ts'
 import { type AnyAggregate, type Tool, ToolRefusal, tool } from './tool.ts'
@@ -135,7 +135,54 @@ const verifyIntegrity = tool({
   },
 })
 
+const proveEventTool = tool({
+  name: 'prove_event',
+  title: 'Prove one event',
+  description:
+    'Whether the event at a position, or at a version of a stream, is in the log, unchanged (its checksum), in its place of the stream (no hole beside it) and of the log (in order), and whether anything can still appear below it.',
+  input: {
+    position: z.number().int().min(1).optional().describe('Position in the log'),
+    stream: z.string().optional().describe('With version, in the place of a position'),
+    version: z.number().int().min(1).optional(),
+  },
+  run: async ({ position, stream, version }, { store, signal }) => {
+    const isPlace = stream !== undefined && version !== undefined
+    if (
+      (position !== undefined) === isPlace ||
+      (stream !== undefined) !== (version !== undefined)
+    ) {
+      throw new ToolRefusal('give position, or stream and version')
+    }
+    const at = position ?? (await positionOf(store, stream as string, version as number, signal))
+    const { ok, event, checks } = await proveEvent(store, at, { signal })
+    return {
+      facts: { position: at, ok, checks },
+      items: event === undefined ? [] : [shownEvent(event)],
+    }
+  },
+})
+
+/** Throws ToolRefusal where a stream has no such version. */
+async function positionOf(
+  store: Store,
+  stream: string,
+  version: number,
+  signal: AbortSignal,
+): Promise<number> {
+  const range = { from: version, to: version, signal }
+  const [found] = await store.readStream(stream, range).toArray()
+  if (found !== undefined) return found.position
+  throw new ToolRefusal(`${stream} has no version ${version}`)
+}
+
 /** Looks at what goes wrong, and how the store is. */
 export const failureTools: readonly Tool[] = [
-  ...[listDeadLetters, explainDeadLetter, lagReport, profileSummary, verifyIntegrity],
+  ...[
+    listDeadLetters,
+    explainDeadLetter,
+    lagReport,
+    profileSummary,
+    verifyIntegrity,
+    proveEventTool,
+  ],
 ]

@@ -65,6 +65,22 @@ const stateTools: readonly [name: string, args: object, found: object][] = [
   ['lag_report', {}, { items: expect.arrayContaining([expect.objectContaining({ lag: 0 })]) }],
   ['profile_summary', {}, { facts: { readHeadMs: { median: expect.any(Number) } } }],
   ['verify_integrity', {}, { facts: { ok: true, events: 4 }, items: [] }],
+  [
+    'prove_event',
+    { position: 2 },
+    {
+      facts: {
+        position: 2,
+        ok: true,
+        checks: expect.arrayContaining([
+          { check: 'stream', ok: true, says: 'version 2 of 1 to 2 in order-1' },
+        ]),
+      },
+      items: [{ type: 'OrderShipped' }],
+    },
+  ],
+  ['prove_event', { stream: 'order-2', version: 1 }, { facts: { position: 3, ok: true } }],
+  ['prove_event', { position: 99 }, { facts: { ok: false }, items: [] }],
   ['get_model', {}, { facts: { aggregates: [{ name: 'order', commands: ['place'] }] } }],
   ['check_drift', {}, { facts: { ok: true, undefinedTypes: [], neverSeen: [] } }],
   [
@@ -128,6 +144,8 @@ describe('tools that read', () => {
       ['get_schema', { type: 'Nothing' }, /no event of type Nothing/],
       ['step_projection', { name: 'customers', position: 99 }, /no event at position 99/],
       ['read_stream', { stream: '' }, /NAME_INVALID/],
+      ['prove_event', { stream: 'order-1' }, /position, or stream and version/],
+      ['prove_event', { stream: 'order-1', version: 9 }, /no version 9/],
       ['read_all', { limit: 1000 }, /100/],
       ['append_events', {}, /append_events/],
     ]

@@ -10,7 +10,7 @@ runProgram(() =>
     programInput<AssaultInput>(),
     [...httpTargets(), ...mcpTargets()],
     (Object.keys(wireBugs) as WireBug[]).map((name) => ({
-      ...{ name, cases: 1500 },
+      ...{ name, cases: 5000 },
       open: name === 'trusts arguments' ? mcpAttack(name) : requestAttack(name, 2000),
     })),
   ),

@@ -1,3 +1,4 @@
+export { type EventProof, type ProofCheck, proveEvent } from './prove-event.ts'
 export type {
   VerifiedProjection,
   VerifiedSnapshots,
