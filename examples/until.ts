@@ -10,7 +10,7 @@ export async function until(holds: () => Promise<boolean>): Promise<void> {
   }
 }
 
-/** Waits until the processes of a store have seen all there is and done what they want to do now. */
+/** Waits until processes have seen all there is and done what they want to do now. */
 export async function processesAtRest(store: Store): Promise<void> {
   for (let before = -1; ; ) {
     const { newest } = await store.positions()

@@ -33,8 +33,8 @@ export function fileOf(block: CodeBlock): string | undefined {
 
 /**
  * What a page of a tutorial has its reader do, in order: blocks with `file=PATH` are files, blocks
- * `sh run` are commands (`sh run postgres` with a database in STORE), and a block `text output` is what
- * the commands before it print.
+ * `sh run` are commands (`sh run postgres` with a database in STORE), and a block `text output` is
+ * what the commands before it print.
  */
 export function tutorialSteps(page: string, blocks: readonly CodeBlock[]): TutorialStep[] {
   const steps: TutorialStep[] = []
