@@ -190,7 +190,7 @@ describe.each(['sqlite', 'postgres'])('bad input to commands on %s', (kind) => {
     }
     const full = (command: string) => `${command} ${needed[command] ?? ''}`.trim()
 
-    /** What is wrong with how a command line ended; what a program must never say is wrong always. */
+    /** What is wrong with how a command line ended; what a program never says is wrong always. */
     async function complaints(
       command: string,
       more: readonly string[],
@@ -228,7 +228,7 @@ describe.each(['sqlite', 'postgres'])('bad input to commands on %s', (kind) => {
       expect(found).toEqual([])
     })
 
-    it('every command refuses what it cannot mean, says what it takes, and does nothing', async () => {
+    it('every command refuses what it cannot mean, and does nothing', async () => {
       const before = (await run('export')).out
       const found: string[] = []
       for (const [command, code, says] of wrong) {
