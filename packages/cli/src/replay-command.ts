@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import {
+  categoryOf,
   type ReplayFrom,
   type ReplayOptions,
   type ReplayResult,
@@ -21,7 +22,7 @@ interface ReplayFlags {
   readonly projection?: string
   readonly show?: string
   readonly from?: Bound
-  readonly to?: number
+  readonly to?: Bound
   readonly stream?: string
   readonly category?: readonly string[]
   readonly type?: readonly string[]
@@ -59,7 +60,7 @@ export function replayCommand(session: Session): Command {
     .option('--projection <name>', "a projection of the configuration's, in memory")
     .option('--show <collection>', 'of the projection: its documents, one line of JSON each')
     .option('--from <place>', 'from this position or time on (with --stream: version)', bound)
-    .option('--to <position>', 'up to this position', wholeNumber(0, LARGE))
+    .option('--to <place>', 'up to this position, or before the first event of this time', bound)
     .option('--stream <name>', 'only this stream')
     .option('--category <name>', 'only streams of this category; may be repeated', repeated)
     .option('--type <name>', 'only events of this type; may be repeated', repeated)
@@ -86,12 +87,12 @@ function fromOf({ from, stream }: ReplayFlags): ReplayFrom | undefined {
   return { position: Math.max(0, from.number - 1) }
 }
 
-function optionsOf(session: Session, flags: ReplayFlags): ReplayOptions {
+function optionsOf(session: Session, flags: ReplayFlags, upTo: number | undefined): ReplayOptions {
   const { category: categories, type: types, tag: tags, archived: includeArchived } = flags
   return {
     from: fromOf(flags),
     filter: { types, categories, tags, includeArchived },
-    upTo: flags.to,
+    upTo,
     resume: flags.resume === undefined ? undefined : { name: flags.resume },
     ratePerSecond: flags.rate,
     dryRun: flags.dryRun,
@@ -119,9 +120,10 @@ async function runReplay(session: Session, flags: ReplayFlags): Promise<void> {
   const bar = new ProgressBar(session.io)
   const result = await session.withRawStore(flags.store, 'read', async (store) => {
     const { safe } = await store.positions()
-    const end = Math.min(flags.to ?? safe, safe)
+    const upTo = await endOf(session, store, flags)
+    const end = Math.min(upTo ?? safe, safe)
     const options: ReplayOptions = {
-      ...optionsOf(session, flags),
+      ...optionsOf(session, flags, upTo),
       onProgress: ({ done, total, position, etaMs }) => {
         const share = total === undefined ? position / Math.max(1, end) : done / Math.max(1, total)
         const left = etaMs === undefined ? '' : `, ${etaText(etaMs)} left`
@@ -145,6 +147,41 @@ async function runReplay(session: Session, flags: ReplayFlags): Promise<void> {
   if (result.stopped === true) session.signal.throwIfAborted()
 }
 
+/** The position that `--to` means. */
+async function endOf(
+  { signal }: Session,
+  store: Store,
+  { to }: ReplayFlags,
+): Promise<number | undefined> {
+  if (to === undefined) return undefined
+  if ('number' in to) return to.number
+  const query = { since: to.time, limit: 1, includeArchived: true, signal }
+  const [first] = await store.readAll(query).toArray()
+  return first === undefined ? undefined : first.position - 1
+}
+
+/** Throws Refused for streams whose versions another store has no way to get to. */
+async function assertKeepable(
+  { signal }: Session,
+  store: Store,
+  target: Store,
+  { category, stream, type, tag, from, to }: ReplayFlags,
+): Promise<void> {
+  // Of a part of the log it is not known before which streams it has.
+  if ([stream, type, tag, from, to].some((part) => part !== undefined)) return
+  for await (const info of store.streams({ signal })) {
+    if (info.firstVersion === 1) continue
+    if (category !== undefined && !category.includes(categoryOf(info.stream))) continue
+    const head = await target.stream(info.stream, { signal })
+    if ((head?.version ?? 0) >= info.firstVersion - 1) continue
+    throw new Refused(
+      `the stream ${harmless(info.stream)} begins at version ${info.firstVersion}: what came before ` +
+        'was truncated or deleted, so that versions cannot be kept. Give --versions renumber, or ' +
+        'copy the store as it is by fork or backup. Nothing was written',
+    )
+  }
+}
+
 async function handOver(
   session: Session,
   store: Store,
@@ -155,9 +192,10 @@ async function handOver(
   if (projection !== undefined) return project(session, store, projection, flags, options)
   if (into === undefined) return replay(store, options)
   await assertOther(session, flags.store, into)
-  return session.withRawStore(into, 'write', (target) =>
-    replay(store, { ...options, into: { store: target, versions } }),
-  )
+  return session.withRawStore(into, 'write', async (target) => {
+    if (versions !== 'renumber') await assertKeepable(session, store, target, flags)
+    return replay(store, { ...options, into: { store: target, versions } })
+  })
 }
 
 /** Throws Refused for a store that would be copied into itself. */

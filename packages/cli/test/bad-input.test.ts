@@ -134,6 +134,7 @@ const wrong: readonly (readonly [command: string, code: number, says: RegExp])[]
   ['processes cancel reminders 1', 2, /reason/],
   ['replay --into FOLDER/x --projection totals', 2, /--into/],
   ['replay', 2, /--into/],
+  ['replay --dry-run --to soon', 2, /2013-01-31/],
   ['replay --projection sums', 1, /totals/],
   ['snapshots create parcel-1', 1, /parcel/],
   ['snapshots list --limit 0', 2, /whole number/],
@@ -190,7 +191,7 @@ describe.each(['sqlite', 'postgres'])('bad input to commands on %s', (kind) => {
     }
     const full = (command: string) => `${command} ${needed[command] ?? ''}`.trim()
 
-    /** What is wrong with how a command line ended; what a program never says is wrong always. */
+    /** What is wrong with how a command line ended; what a program never says is always wrong. */
     async function complaints(
       command: string,
       more: readonly string[],
@@ -228,7 +229,7 @@ describe.each(['sqlite', 'postgres'])('bad input to commands on %s', (kind) => {
       expect(found).toEqual([])
     })
 
-    it('every command refuses what it cannot mean, and does nothing', async () => {
+    it('every command refuses what it cannot mean, and says what it takes', async () => {
       const before = (await run('export')).out
       const found: string[] = []
       for (const [command, code, says] of wrong) {
