@@ -122,9 +122,12 @@ async function known(store: Store, name: string): Promise<SubscriptionStatus> {
 async function runStatus(session: Session, name: string, flags: ListFlags): Promise<void> {
   const { signal, output } = session
   await session.withRawStore(flags.store, 'read', async (store) => {
-    const status = await known(store, name)
+    await known(store, name)
     const [lag] = await measureLag(store, { sampleMs: flags.sample, names: [name], signal })
-    if (lag === undefined) throw new Refused(`${harmless(name)} is gone since`)
+    // After the look, so that both tell of the same moment.
+    const status = await store.subscriptions.status(name)
+    if (lag === undefined || status === undefined)
+      throw new Refused(`${harmless(name)} is gone since`)
     if (flags.json === true) {
       await output.write(`${JSON.stringify({ ...lag, ...status })}\n`)
       return

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
-import type { RequestId } from '@modelcontextprotocol/sdk/types.js'
 import type { Store } from 'eventuali'
 import { createMcpServer, type McpOptions } from './server.ts'
 
@@ -44,6 +43,8 @@ export async function serveMcpStdio(store: Store, options: McpStdioOptions): Pro
 
 /** The longest that answers may take once nobody asks any more. */
 const ANSWERS_MS_MAX = 60_000
+
+type RequestId = string | number
 
 /** What a client has asked and not been told yet. */
 class Unanswered {
