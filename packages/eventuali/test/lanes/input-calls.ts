@@ -79,6 +79,10 @@ const lifecycleCalls: Calls = {
   'verify with': (store, a) => store.verify(any(a)),
   snapshots: (store, a) => store.snapshots.list(any(a)),
   'dead letters': (store, a, b) => store.deadLetters.list(any({ subscription: a, state: b })),
+  'dead letters given up': (store, a, b) =>
+    store.deadLetters.discardAll(any(a), any({ reason: b, key: a })),
+  'dead letters pruned': (store, a, b) =>
+    store.deadLetters.prune(any({ before: a, subscription: b, actor: a })),
   projected: (store, a, b) => store.projected(any(a), any(b), { timeoutMs: 5 }),
   schedule: (store, a, b) => store.schedules.at(any(a), any(b), any({ stream: 's', event: good })),
   cron: (store, a, b) => store.schedules.every(any(a), any(b), any({ stream: 's', event: good })),
