@@ -24,7 +24,7 @@ that seed.
   --write-docs  keep what this run has shown in ${recorded}, and write ${page} from
                 the last run of each lane`
 
-/** The lanes of the rows named, or named themselves; R8 means R8a and R8b too. No names: all. */
+/** The lanes of the rows, or named themselves; R8 means R8a and R8b as well. No names: all. */
 export function lanesOf(rows: readonly string[], table: readonly Lane[] = laneTable): Lane[] {
   if (rows.length === 0) return [...table]
   const asked = rows.map((row) => new RegExp(`^${row}[a-z]?$`, 'i'))

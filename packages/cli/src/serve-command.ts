@@ -1,14 +1,15 @@
 import type * as server from '@eventuali/server'
-import type { AuthOptions as Auth, Role, ServeOptions } from '@eventuali/server'
+import type { AuthOptions as Auth, Role, ServeOptions, Webhook } from '@eventuali/server'
 import { Command, Option } from 'commander'
 import type { Config, Store } from 'eventuali'
 import { jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
 import { UsageError } from './exit-codes.ts'
+import { ServerLog } from './server-log.ts'
 import type { Session } from './session.ts'
 
 type Settings = ReturnType<Config['server']>
 /** Loaded only by those who serve. */
-type Server = Pick<typeof server, 'serve' | 'hashApiKey'>
+type Server = Pick<typeof server, 'serve' | 'hashApiKey' | 'startWebhooks'>
 
 interface ServeFlags {
   readonly store?: string
@@ -23,11 +24,15 @@ interface ServeFlags {
   readonly serverName?: readonly string[]
   readonly origin?: readonly string[]
   readonly mcp?: boolean
+  readonly webhooks: boolean
+  readonly log?: string
+  readonly logFormat?: string
   readonly json?: boolean
 }
 
 const PORT_MAX = 65_535
 const roles = ['read', 'write', 'admin'] as const
+const levels = ['silent', 'error', 'warn', 'info', 'debug'] as const
 
 /** `serve` */
 export function serveCommand(session: Session): Command {
@@ -51,6 +56,9 @@ export function serveCommand(session: Session): Command {
     .option('--server-name <name>', 'name that clients use for it; may be repeated', repeated)
     .option('--origin <origin>', 'web pages of this origin may ask; may be repeated', repeated)
     .option('--mcp', 'also answer models at /mcp, with tools that read')
+    .option('--no-webhooks', 'leave the webhooks of the configuration to another server')
+    .addOption(new Option('--log <level>', 'what it tells of itself; info').choices(levels))
+    .addOption(new Option('--log-format <format>', 'text or json; text').choices(['text', 'json']))
     .addOption(jsonOption('where it listens as one line of JSON'))
     .addHelpText('after', examples)
     .action((flags: ServeFlags) => runServe(session, flags))
@@ -68,57 +76,96 @@ async function runServe(session: Session, flags: ServeFlags): Promise<void> {
   await session.place(flags.store)
   const config = await session.config(settingsOf(flags))
   const loaded = await import('@eventuali/server')
-  const options = optionsOf(loaded, session, config, flags)
+  const log = new ServerLog(session.io, config.log)
+  const options = optionsOf(loaded, session, config, { flags, log })
+  const hooks = flags.webhooks ? webhooksOf(config.server()) : []
   await session.withStore(flags.store, 'write', async (store) => {
     if (flags.run === true) {
       await store.projections.start()
       await store.processes.start()
     }
-    await serveUntilStopped(loaded, session, store, options, flags)
+    const { cloudEventSource } = options
+    const webhooks = loaded.startWebhooks(store, hooks, { cloudEventSource })
+    if (hooks.length > 0) {
+      log.write('info', `sending events to ${hooks.map(({ name }) => name).join(', ')}`)
+    }
+    try {
+      await serveUntilStopped(loaded, session, store, { options, log, json: flags.json === true })
+    } finally {
+      await webhooks.stop()
+    }
   })
 }
 
 /** The flags that stand for settings of the configuration. */
-function settingsOf({ port, host, anonymous, serverName, origin }: ServeFlags) {
+function settingsOf(flags: ServeFlags) {
+  const { port, host, anonymous, serverName, origin, log, logFormat } = flags
   const all = {
+    ...{ 'log.level': log, 'log.format': logFormat },
     ...{ 'server.port': port, 'server.host': host, 'server.anonymous': anonymous },
     ...{ 'server.hosts': serverName, 'server.origins': origin },
   }
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
 }
 
+interface Serving {
+  readonly options: ServeOptions
+  readonly log: ServerLog
+  readonly json: boolean
+}
+
+/** The webhooks of the configuration, with their secrets. */
+function webhooksOf({ webhooks = {} }: Settings): readonly Webhook[] {
+  return Object.entries(webhooks).map(([name, { retry, ...settings }]) => ({
+    ...{ name, ...settings },
+    retry: Object.fromEntries(
+      Object.entries(retry ?? {}).filter(([, value]) => value !== undefined),
+    ),
+  }))
+}
+
 async function serveUntilStopped(
   { serve }: Server,
   session: Session,
   store: Store,
-  options: object,
-  flags: ServeFlags,
+  { options, log, json }: Serving,
 ): Promise<void> {
-  const running = await serve(store, options as ServeOptions)
+  const running = await serve(store, options)
   const { url: at, port } = running
-  const text = flags.json === true ? JSON.stringify({ url: at, port }) : at
+  const text = json ? JSON.stringify({ url: at, port }) : at
   await session.output.write(`${text}\n`)
-  session.say(`eventuali: serving; what there is stands at ${at}/reference, Ctrl-C ends it`)
+  const place = `what there is stands at ${at}/reference, Ctrl-C ends it`
+  log.write('info', `serving; ${place}`, { url: at })
   await stopAsked(session)
-  session.say('eventuali: closing; what is under way is finished first')
+  log.write('info', 'closing; what is under way is finished first')
   await running.close()
+  log.write('info', 'closed')
 }
 
 function optionsOf(
   loaded: Server,
   session: Session,
   config: Config,
-  flags: ServeFlags,
+  { flags, log }: { readonly flags: ServeFlags; readonly log: ServerLog },
 ): ServeOptions {
   const settings = config.server()
-  const { port, host, hosts, origins } = settings
+  const { port, host, hosts, origins, cloudEventSource } = settings
   const { events, aggregates, projections, processes } = config
   const definitions = { events, aggregates, projections, processes }
   return {
-    ...{ port, host, hosts, origins, auth: authOf(loaded, session, settings, flags) },
+    ...{
+      port,
+      host,
+      hosts,
+      origins,
+      cloudEventSource,
+      auth: authOf(loaded, session, settings, flags),
+    },
     aggregates: aggregates as unknown as ServeOptions['aggregates'],
     projections: projections as unknown as ServeOptions['projections'],
     mcp: flags.mcp === true ? { definitions } : undefined,
+    onRequest: (request) => log.request(request),
+    onError: (error, request) => log.failure(error, request),
   }
 }
 

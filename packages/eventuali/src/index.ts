@@ -41,6 +41,8 @@ export {
   type StorePlace,
   type StoreSettings,
   secret,
+  type WebhookRetrySettings,
+  type WebhookSettings,
 } from './config/index.ts'
 export {
   type Clock,

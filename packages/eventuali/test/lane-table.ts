@@ -25,7 +25,7 @@ export function laneName({ package: name, file }: Lane): string {
   return name === undefined ? file : `${name}: ${file}`
 }
 
-/** Every harness in `lanes/` and `process/` of each package; a check compares the folders. */
+/** Every harness in `lanes/` and `process/` of the packages; a check compares it with them. */
 export const laneTable: readonly Lane[] = [
   {
     file: 'lanes/sqlite-kill',

@@ -122,11 +122,12 @@ function appOf(parts: ServerParts): Hono<ServerEnv> {
     c.set('route', 'none')
     const startedMs = parts.clock.monotonic()
     await next()
-    const seconds = (parts.clock.monotonic() - startedMs) / 1000
-    parts.metrics.request(c.req.method, c.get('route'), c.res.status, seconds)
+    const durationMs = parts.clock.monotonic() - startedMs
+    parts.metrics.request(c.req.method, c.get('route'), c.res.status, durationMs / 1000)
     c.res.headers.set('x-content-type-options', 'nosniff')
     c.res.headers.set('x-request-id', c.get('requestId'))
     gate.cors(c)
+    logged(c, durationMs, parts)
   })
   app.onError((error, c) => failed(error, c, parts))
   app.use(async (c, next) => {
@@ -238,6 +239,7 @@ function gateOf(parts: ServerParts): Gate {
       const leave = requests.take()
       try {
         const principal = await identify(c)
+        c.set('principal', principal.name)
         rate?.take(principal.name === 'anonymous' ? addressOf(c) : principal.name)
         if (!includes(principal.role, role)) {
           throw new Failure('ACCESS_DENIED', `it needs the role ${role}, this is ${principal.role}`)
@@ -273,6 +275,17 @@ function decoded(text: string): string {
     return decodeURIComponent(text)
   } catch (cause) {
     throw new Failure('REQUEST_MALFORMED', `${text} is not encoded as a url is`, { cause })
+  }
+}
+
+/** Tells the program of an answer; what goes wrong there is no failure of the request. */
+function logged(c: ServerContext, durationMs: number, { options }: ServerParts): void {
+  const [id, route, principal] = [c.get('requestId'), c.get('route'), c.get('principal')]
+  const { method } = c.req
+  try {
+    options.onRequest?.({ id, method, route, status: c.res.status, durationMs, principal })
+  } catch (error) {
+    reportOf(options)(error, `onRequest ${id}`)
   }
 }
 

@@ -11,6 +11,7 @@ export {
   serveMcpStdio,
 } from './mcp/index.ts'
 export type {
+  AnsweredRequest,
   ServedAggregate,
   ServedProjection,
   ServerLimits,

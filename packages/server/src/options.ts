@@ -46,6 +46,23 @@ export interface ServerLimits {
   readonly stallMs?: number | undefined
 }
 
+/**
+ * A request that was answered, for a log: without its path, query and body, in which names and data
+ * of people may stand.
+ */
+export interface AnsweredRequest {
+  /** The answer has it as `x-request-id`. */
+  readonly id: string
+  readonly method: string
+  /** As the document has it, `/v1/streams/{stream}/events`; `none` where nothing is served. */
+  readonly route: string
+  readonly status: number
+  /** Milliseconds until the answer began; a live feed goes on then. */
+  readonly durationMs: number
+  /** Who has asked; undefined where nobody was let in, or nobody had to be. */
+  readonly principal: string | undefined
+}
+
 /** Options of `createServer`. */
 export interface ServerOptions {
   /** Who is let in. Without it nobody is. */
@@ -67,6 +84,8 @@ export interface ServerOptions {
   readonly cloudEventSource?: string | undefined
   /** Told of what the server itself did wrong; written to standard error when left out. */
   readonly onError?: ((error: unknown, request: string) => void) | undefined
+  /** Told of each request once it is answered, for a log. */
+  readonly onRequest?: ((request: AnsweredRequest) => void) | undefined
   readonly clock?: Clock | undefined
   readonly random?: Random | undefined
 }

@@ -42,7 +42,7 @@ export interface RequestContext {
 /** The environment of the Hono app. */
 export interface ServerEnv {
   readonly Bindings: Partial<HttpBindings>
-  readonly Variables: { requestId: string; route: string }
+  readonly Variables: { requestId: string; route: string; principal?: string }
 }
 
 /** An answer of JSON. */

@@ -11,7 +11,7 @@ export interface RebuildStatus {
   readonly done: number
   readonly total: number
   readonly etaMs?: number | undefined
-  /** The generation that went live, and whether it equals the old one, where both were compared. */
+  /** The generation that went live, and whether it is equal to the old one where that was asked. */
   readonly generation?: number
   readonly equal?: boolean | undefined
   /** Events that were passed over. */

@@ -67,7 +67,7 @@ const metadata = z
 export const eventInput = z
   .strictObject({
     type: name.openapi({ example: 'OrderPlaced' }),
-    data: anyJson.optional(),
+    data: z.unknown().openapi({ description: JSON_NOTE, example: { total: 30 } }).optional(),
     id: name.optional().openapi({ description: 'Makes the append idempotent.' }),
     time: moment.optional(),
     metadata: metadata.optional(),

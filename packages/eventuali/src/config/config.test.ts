@@ -245,6 +245,38 @@ describe('secrets', () => {
   })
 })
 
+it('webhooks are read with their secrets, which are never shown', async () => {
+  file(`{ server: { webhooks: {
+    billing: { url: 'https://billing.example.com', secrets: [eventuali.secret('env:HOOK'), 'hunter2'],
+      types: ['OrderPlaced'], after: 0, retry: { retryCountMax: 3 } },
+    audit: { url: 'http://audit', secrets: ['hunter2'], after: 'end', allowPrivate: true },
+  } } }`)
+  const config = await load({ env: { HOOK: 'whsec_x' } })
+  expect(config.server().webhooks).toMatchObject({
+    billing: { secrets: ['whsec_x', 'hunter2'], after: 0, retry: { retryCountMax: 3 } },
+    audit: { after: 'end', allowPrivate: true },
+  })
+  const values = Object.fromEntries(config.entries().map(({ key, value }) => [key, value]))
+  expect(values['server.webhooks.billing.secrets']).toEqual([secret('env:HOOK'), '***'])
+  expect(JSON.stringify(values)).not.toContain('hunter2')
+  file(
+    `{ server: { webhooks: { a: { url: 'https://a', after: -1 }, b: { secrets: [] },
+    c: { url: 'https://c', secrets: 'x', retry: { count: 1 }, onPoison: 'shrug' } } } }`,
+    'b.mts',
+  )
+  expect((await problems({ file: 'b.mts' })).map(({ key, what }) => `${key} ${what}`)).toEqual([
+    "server.webhooks.a.after must be a whole number of 0 or more or 'end', and is a number",
+    'server.webhooks.c.secrets must be a list, each a text, and is a string',
+    'server.webhooks.c.retry.count is not known; there is retryCountMax, firstDelayMs, delayMaxMs',
+    "server.webhooks.c.onPoison must be 'park-key', 'park', 'stop', and is a string",
+  ])
+  file(`{ server: { webhooks: { a: { url: 'https://a' }, b: { secrets: [] } } } }`, 'c.mts')
+  expect((await problems({ file: 'c.mts' })).map(({ key, what }) => `${key} ${what}`)).toEqual([
+    'server.webhooks.a.secrets is missing',
+    'server.webhooks.b.url is missing',
+  ])
+})
+
 it('opens a store with what it defines', async () => {
   file(`(() => {
     const events = eventuali.defineEvents({ Sold: eventuali.type() })

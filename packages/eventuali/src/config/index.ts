@@ -15,6 +15,7 @@ export {
 export type { LoadConfigOptions } from './load.ts'
 export type { ApiKeySettings, JwtSettings, ServerSettings } from './server-settings.ts'
 export type { ConfigEntry, ConfigSource } from './settings.ts'
+export type { WebhookRetrySettings, WebhookSettings } from './webhook-settings.ts'
 
 /**
  * Reads the configuration that holds here: flags go before the environment (`EVENTUALI_*`), that

@@ -1,4 +1,5 @@
 import type { Shape, ShapesOf } from './shape.ts'
+import { type WebhookSettings, webhooksShape } from './webhook-settings.ts'
 
 /** A key that programs sign in with. */
 export interface ApiKeySettings {
@@ -34,6 +35,10 @@ export interface ServerSettings {
   readonly hosts?: readonly string[] | undefined
   /** Web pages of these origins may ask. */
   readonly origins?: readonly string[] | undefined
+  /** Programs that events are sent to, by name. */
+  readonly webhooks?: Readonly<Record<string, WebhookSettings>> | undefined
+  /** `source` of the CloudEvents that go out; `/` and the stream's category when left out. */
+  readonly cloudEventSource?: string | undefined
 }
 
 const text: Shape = { kind: 'text' }
@@ -62,5 +67,7 @@ export const serverShapes: ShapesOf<ServerSettings> = {
   anonymous: { kind: 'text', of: ['read', 'write', 'admin'] },
   hosts: { kind: 'list', of: text },
   origins: { kind: 'list', of: text },
+  webhooks: webhooksShape,
+  cloudEventSource: text,
   jwt: { kind: 'group', keys: jwtShapes, needs: ['issuer', 'audience'] },
 }

@@ -130,7 +130,9 @@ const execute = endpoint({
   description:
     'Loads, decides and appends, again on a conflict (not with `If-Match`). With an `Idempotency-Key` the same command again gives the first result.',
   role: 'write',
-  params: aggregateParams.extend({ command: z.string().min(1).max(255) }),
+  params: aggregateParams.extend({
+    command: z.string().min(1).max(255).openapi({ example: 'place' }),
+  }),
   body: z.strictObject({ input: shapes.anyJson.optional() }),
   isBodyOptional: true,
   headers: {

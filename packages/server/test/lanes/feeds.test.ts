@@ -177,7 +177,7 @@ async function serveFeeds(run: Campaign, size: Size): Promise<readonly string[]>
   if (each > HELD_MAX_MIB) found.push(`${each.toFixed(1)} MiB are held for each stalled feed`)
   const delay = percentile(delays, 0.99)
   // Busy cores delay all of them; who waits for a stalled one waits until that is cut off.
-  if (delay > Math.max(2 * calm, size.stallMs / 2)) {
+  if (delay > Math.max(2 * calm, size.stallMs * 0.9)) {
     found.push(`99 % within ${delay.toFixed()} ms, and ${calm.toFixed()} ms before`)
   }
   run.note(`${size.clients} feeds, ${rounds} times ${STALLED} of them stalled, ${appended} events`)
