@@ -70,7 +70,7 @@ async function metric(port: number, name: string): Promise<number> {
   return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1] ?? 0)
 }
 
-/** Appends two small events five times a second; each carries when that was. */
+/** Appends two small events twice a second; each carries when that was. */
 async function tickUntil(store: Store, over: () => boolean): Promise<number> {
   let appended = 0
   while (!over()) {
@@ -80,7 +80,7 @@ async function tickUntil(store: Store, over: () => boolean): Promise<number> {
     })
     await store.append('tick-1', [tick(), tick()])
     appended += 2
-    await sleep(200)
+    await sleep(500)
   }
   return appended
 }
