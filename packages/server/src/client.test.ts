@@ -1,11 +1,11 @@
 import { createServer as createNodeServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { isEventualiError, openStore } from 'eventuali'
+import { isEventualiError, openStore, proveEvent } from 'eventuali'
 import { openHttpStore } from 'eventuali/client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { served } from './client.test-support.ts'
 import { hashApiKey, type ServeOptions } from './index.ts'
-import { events, Order } from './server.test-support.ts'
+import { events, Order, orders } from './server.test-support.ts'
 
 async function running(options: ServeOptions = {}) {
   const server = await served('memory:', options)
@@ -19,6 +19,7 @@ async function client(url: string, options: Parameters<typeof openStore>[1]) {
   return store
 }
 
+const placed = { customer: 'ada', total: 30 }
 const fails = (code: string) => expect.objectContaining({ code })
 
 describe('a store over HTTP', () => {
@@ -29,16 +30,16 @@ describe('a store over HTTP', () => {
       'http',
       { durable: false, within: false, sql: false, shared: true, fork: false, backup: false },
     ])
-    const orders = store.aggregate(Order)
-    await orders.execute('1', 'place', { customer: 'ada', total: 30 })
-    await expect(orders.execute('1', 'place', { customer: 'ada', total: 1 })).rejects.toEqual(
+    const repository = store.aggregate(Order)
+    await repository.execute('1', 'place', { customer: 'ada', total: 30 })
+    await expect(repository.execute('1', 'place', { customer: 'ada', total: 1 })).rejects.toEqual(
       fails('DOMAIN_REJECTED'),
     )
     const seen: string[] = []
     const subscription = store.subscribe({ name: 'mailer', after: 0 }, (event) => {
       seen.push(event.type)
     })
-    await orders.execute('1', 'ship')
+    await repository.execute('1', 'ship')
     await expect.poll(() => seen, { timeout: 10_000 }).toEqual(['OrderPlaced', 'OrderShipped'])
     await subscription.stop()
     expect((await store.subscriptions.status('mailer'))?.position).toBe(2)
@@ -49,6 +50,29 @@ describe('a store over HTTP', () => {
       if (live.length === 2) break
     }
     expect(live).toEqual([1, 2])
+  })
+
+  it('is operated as one that is here', async () => {
+    const { running: server, token } = await running()
+    const store = await client(server.url, { token, projections: [orders], snapshots: {} })
+    await store.projections.start()
+    const { position } = await store.aggregate(Order).execute('1', 'place', placed)
+    await store.projected('orders', position ?? 0, { timeoutMs: 10_000 })
+    const { generation } = await store.projections.rebuild('orders')
+    await store.projections.pause('orders')
+    await store.projections.resume('orders')
+    expect(await store.projections.rollback('orders')).toEqual({ generation: generation - 1 })
+    await store.projections.switchTo('orders', generation)
+    const mailer = store.subscribe({ name: 'mailer', after: 0 }, () => {})
+    await mailer.reached(1)
+    await mailer.stop()
+    await store.subscriptions.pause('mailer', { reason: 'a look' })
+    await store.subscriptions.reset('mailer', 0)
+    expect(await store.subscriptions.status('mailer')).toMatchObject({ position: 0 })
+    expect(await store.snapshots.take(Order, '1')).toMatchObject({ version: 1 })
+    expect(await store.snapshots.drop()).toBe(1)
+    expect(await store.schemas.register([Order])).toBe(2)
+    expect(await proveEvent(store, 1)).toMatchObject({ ok: true })
   })
 
   it('undoes what a transaction did, and says what is not there', async () => {
