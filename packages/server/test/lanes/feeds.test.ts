@@ -207,7 +207,7 @@ describe('live feeds', () => {
   it('that are unbounded, wait for all, or drop for the slow, are found', async () => {
     await campaign('R15 planted: three kinds of feeds', async (run) => {
       const plant = async ([bug, sign]: (typeof signs)[number]) => {
-        const stallMs = bug === 'waits for all' ? 6000 : 600
+        const stallMs = bug === 'waits for all' ? 3000 : 600
         const size = { clients: 30, calmSeconds: 1, seconds: 2, patienceMs: 700 }
         const found = await serveFeeds({ ...run, note: () => {} }, { ...size, stallMs, bug })
         run.note(`${bug}: ${found.join(', ')}`)

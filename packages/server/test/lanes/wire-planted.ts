@@ -31,7 +31,12 @@ type Middleware = (request: Request, next: () => Answer) => Answer
 /** Bugs that the harness must find, before what is honest. */
 const bugs = {
   'merges bodies': async (request, next) => {
-    merge({}, await bodyOf(request))
+    const body = await bodyOf(request)
+    try {
+      merge({}, body)
+    } catch {
+      // What is too deep or cannot be merged is of no interest to this one.
+    }
     return next()
   },
   'recurses into bodies': async (request, next) => {
