@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { postgresSkipReason, startPostgres } from '../packages/eventuali/test/servers/postgres.ts'
 import { type ErrorClass, errorClasses, errorPageFaults } from './error-table.ts'
 import { brokenLinks, type CodeBlock, codeBlocks, exampleBlocks } from './markdown.ts'
+import { referenceFaults } from './reference.ts'
 import { run } from './run.ts'
 import {
   fileOf,
@@ -124,6 +125,7 @@ async function checkDocs(): Promise<{ faults: string[]; said: string }> {
       faults.push(`${page}:${line} the link ${link} leads nowhere`)
     }
   }
+  faults.push(...(await referenceFaults()))
   const scratch = '.tmp/docs'
   const stepsOf = (page: string) => [page, tutorialSteps(page, codeBlocks(read(page)))] as const
   const tutorial = pages()

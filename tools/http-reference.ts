@@ -1,278 +1,243 @@
-import { writeFileSync } from 'node:fs'
-import { openStore } from '../packages/eventuali/src/index.ts'
+import { openStore } from 'eventuali'
 import { createServer } from '../packages/server/src/index.ts'
 import { problemKinds } from '../packages/server/src/problem.ts'
-import { exampleOf, type JsonSchema, type Schemas, schemaLines, typeText } from './json-schema.ts'
+import { plain } from './command-reference.ts'
 
-const page = 'docs/reference/http.md'
-const command = 'node tools/http-reference.ts'
-const place = 'http://127.0.0.1:4400'
+/** A JSON schema, as far as the document of the server uses it. */
+interface Schema {
+  readonly $ref?: string
+  readonly type?: string
+  readonly description?: string
+  readonly example?: unknown
+  readonly enum?: readonly unknown[]
+  readonly minimum?: number
+  readonly format?: string
+  readonly anyOf?: readonly Schema[]
+  readonly items?: Schema
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly required?: readonly string[]
+}
 
-type Content = Readonly<Record<string, { readonly schema?: JsonSchema }>>
+type Content = Readonly<Record<string, { readonly schema?: Schema }>>
 
 interface Parameter {
   readonly name: string
   readonly in: string
   readonly required?: boolean
   readonly description?: string
-  readonly schema?: JsonSchema
+  readonly schema: Schema
 }
 
-interface Operation {
+/** An operation of the document. */
+export interface Operation {
+  readonly tags: readonly string[]
   readonly summary: string
   readonly description: string
-  readonly tags: readonly string[]
   readonly parameters?: readonly Parameter[]
   readonly requestBody?: { readonly required?: boolean; readonly content: Content }
   readonly responses: Readonly<
-    Record<
-      string,
-      {
-        readonly description: string
-        readonly content?: Content
-        readonly headers?: Readonly<Record<string, { readonly description: string }>>
-      }
-    >
+    Record<string, { readonly description: string; readonly content?: Content }>
   >
 }
 
-/** An OpenAPI document, as far as the page shows it. */
-export interface ShownDocument {
+interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-  readonly components?: { readonly schemas?: Schemas }
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> }
 }
 
-/** One request that an operation takes, made from its schemas. */
-export interface ExampleRequest {
+/** One operation with what a request of it looks like. */
+export interface Sample {
   readonly method: string
   readonly path: string
-  readonly body?: string
-}
-
-interface Entry {
-  readonly method: string
-  readonly path: string
+  readonly body: unknown
   readonly operation: Operation
 }
 
-function entriesOf(document: ShownDocument): readonly Entry[] {
-  return Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({
-      ...{ method: method.toUpperCase(), path, operation },
-    })),
-  )
+/** What the server says of itself. */
+async function documentOfServer(): Promise<Document> {
+  await using store = await openStore('memory:')
+  const server = createServer(store, { auth: { anonymous: 'admin' } })
+  const answer = await server.fetch(new Request('http://localhost/openapi.json'))
+  await server.close()
+  return (await answer.json()) as Document
 }
 
-function exampleRequest({ method, path, operation }: Entry, schemas: Schemas): ExampleRequest {
-  const { parameters = [], requestBody } = operation
-  const valueOf = ({ schema = {} }: Parameter): string => {
-    const value = exampleOf(schema, schemas)
-    return encodeURIComponent(typeof value === 'string' ? value : JSON.stringify(value))
+const nameOf = (ref: string): string => ref.slice(ref.lastIndexOf('/') + 1)
+
+/** A value that the schema takes: its example, or the smallest with all that is required. */
+function sampleOf(schema: Schema, all: Document['components']['schemas']): unknown {
+  const { $ref, example, type, anyOf, items, properties = {}, required = [] } = schema
+  if ($ref !== undefined) return sampleOf(all[nameOf($ref)] ?? {}, all)
+  if (example !== undefined) return example
+  if (schema.enum !== undefined) return schema.enum[0]
+  if (anyOf?.[0] !== undefined) return sampleOf(anyOf[0], all)
+  if (type === 'array') return items === undefined ? [] : [sampleOf(items, all)]
+  if (type === 'integer' || type === 'number') return Math.max(1, schema.minimum ?? 1)
+  if (type === 'boolean') return true
+  if (type === 'string') {
+    return schema.format === 'date-time' ? '2026-01-05T09:00:00.000Z' : 'order-42'
   }
-  const at = path.replace(/\{(\w+)\}/g, (_all, name: string) => {
-    const found = parameters.find((one) => one.in === 'path' && one.name === name)
-    if (found === undefined) throw new Error(`${path}: the document does not describe ${name}`)
-    return valueOf(found)
+  if (type !== 'object') return {}
+  const shown = Object.entries(properties).filter(
+    ([name]) => required.includes(name) || name === 'data',
+  )
+  return Object.fromEntries(shown.map(([name, inner]) => [name, sampleOf(inner, all)]))
+}
+
+function samplePath(path: string, { parameters = [] }: Operation, document: Document): string {
+  return path.replace(/\{([^}]+)\}/g, (_all, name: string) => {
+    const schema = parameters.find((one) => one.in === 'path' && one.name === name)?.schema ?? {}
+    const words: Readonly<Record<string, string>> = { command: 'place', id: 'LETTER' }
+    const value = schema.example ?? words[name] ?? sampleOf(schema, document.components.schemas)
+    return encodeURIComponent(String(value))
   })
-  const asked = parameters.filter(
-    (one) => one.in === 'query' && (one.required === true || one.schema?.example !== undefined),
+}
+
+/** All operations in the order of the document, each with a request that fits. */
+export function samplesOf(document: Document): Sample[] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => {
+      const schema = operation.requestBody?.content['application/json']?.schema
+      const body = schema === undefined ? undefined : sampleOf(schema, document.components.schemas)
+      return { method, path, body, operation }
+    }),
   )
-  const query = asked.map((one) => `${one.name}=${valueOf(one)}`).join('&')
-  const schema = requestBody?.content['application/json']?.schema
-  const body = schema === undefined ? undefined : JSON.stringify(exampleOf(schema, schemas))
-  const isNeeded = requestBody?.required === true || (body !== undefined && body !== '{}')
-  return {
-    method,
-    path: `${at}${query === '' ? '' : `?${query}`}`,
-    ...(isNeeded && body !== undefined ? { body } : {}),
+}
+
+/** The requests that the page shows, for whoever wants to send them. */
+export async function sampleRequests(): Promise<Request[]> {
+  const document = await documentOfServer()
+  return samplesOf(document).map(({ method, path, body, operation }) => {
+    const url = `http://localhost${samplePath(path, operation, document)}`
+    return new Request(url, {
+      method: method.toUpperCase(),
+      ...(body === undefined
+        ? {}
+        : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    })
+  })
+}
+
+/** A schema in a few words; named ones lead to their section. */
+function shapeOf(schema: Schema | undefined): string {
+  if (schema === undefined) return ''
+  const { $ref, type, anyOf, items, properties } = schema
+  if ($ref !== undefined) return `[${nameOf($ref)}](#${nameOf($ref).toLowerCase()})`
+  if (schema.enum !== undefined) return schema.enum.map((one) => `\`${one}\``).join(' or ')
+  if (anyOf !== undefined) return anyOf.map(shapeOf).join(' or ')
+  if (type === 'array') return `list of ${shapeOf(items)}`
+  if (properties === undefined) return type ?? 'any JSON'
+  const parts = Object.entries(properties).map(([name, inner]) => {
+    const isOptional = schema.required?.includes(name) !== true
+    return `\`${name}\`${isOptional ? ' (optional)' : ''}: ${shapeOf(inner)}`
+  })
+  return parts.length === 0 ? 'object' : `{ ${parts.join(', ')} }`
+}
+
+function contentLines(content: Content): string[] {
+  return Object.entries(content).map(([type, { schema }]) => `\`${type}\`: ${shapeOf(schema)}`)
+}
+
+function curl({ method, path, body, operation }: Sample, document: Document): string[] {
+  const lines = [`curl -X ${method.toUpperCase()} -H "Authorization: Bearer $EVENTUALI_TOKEN"`]
+  if (body !== undefined) {
+    lines.push("  -H 'Content-Type: application/json'", `  -d '${JSON.stringify(body)}'`)
   }
-}
-
-/** A request for each operation, in the document's order. */
-export function exampleRequests(document: ShownDocument): readonly ExampleRequest[] {
-  const schemas = document.components?.schemas ?? {}
-  return entriesOf(document).map((entry) => exampleRequest(entry, schemas))
-}
-
-/** The request as a shell takes it; the key or token is in EVENTUALI_TOKEN. */
-export function curlOf({ method, path, body }: ExampleRequest): string {
-  const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
-  const parts = [
-    `curl ${method === 'GET' ? '' : `-X ${method} `}${quoted(`${place}${path}`)}`,
-    '-H "Authorization: Bearer $EVENTUALI_TOKEN"',
-    ...(body === undefined ? [] : ["-H 'Content-Type: application/json'", `-d ${quoted(body)}`]),
-  ]
-  return parts.join(' \\\n  ')
-}
-
-const escaped = (text: string): string => text.replaceAll('|', '\\|').replaceAll('<', '&lt;')
-
-const isProblem = (status: string): boolean => Number(status) >= 400
-
-function codesOf(status: string): string {
-  const codes = Object.entries(problemKinds).filter(([, kind]) => kind.status === Number(status))
-  return codes.map(([code]) => `\`${code}\``).join(', ')
-}
-
-/** Statuses that every operation may answer with. */
-function commonStatuses(entries: readonly Entry[]): ReadonlySet<string> {
-  const [first] = entries
-  const statuses = Object.keys(first?.operation.responses ?? {}).filter(isProblem)
-  return new Set(
-    statuses.filter((status) =>
-      entries.every(({ operation }) => operation.responses[status] !== undefined),
-    ),
-  )
+  lines.push(`  "$SERVER${samplePath(path, operation, document)}"`)
+  return ['```sh', lines.join(' \\\n'), '```', '']
 }
 
 function parameterTable({ parameters = [] }: Operation): string[] {
   if (parameters.length === 0) return []
+  const rows = parameters.map(({ name, in: place, required, description, schema }) => {
+    const need = required === true ? 'yes' : 'no'
+    const text = plain(description ?? schema.description ?? '')
+    return `| \`${name}\` | ${place} | ${shapeOf(schema)} | ${need} | ${text} |`
+  })
+  return ['| parameter | in | type | needed | meaning |', '|---|---|---|---|---|', ...rows, '']
+}
+
+function operationLines(sample: Sample, document: Document): string[] {
+  const { method, path, operation } = sample
+  const { summary, description, requestBody, responses } = operation
+  const done = Object.entries(responses).filter(([status]) => status < '400')
+  const refused = Object.keys(responses).filter((status) => status >= '400')
   return [
-    '| parameter | in | type | required | meaning |',
-    '|---|---|---|---|---|',
-    ...parameters.map(({ name, in: where, schema = {}, required, description }) => {
-      const meaning = escaped(description ?? schema.description ?? '')
-      const must = required === true ? 'yes' : 'no'
-      return `| \`${name}\` | ${where} | ${typeText(schema)} | ${must} | ${meaning} |`
-    }),
+    `### ${summary}`,
     '',
-  ]
-}
-
-function bodyText({ requestBody }: Operation): string[] {
-  if (requestBody === undefined) return []
-  const must = requestBody.required === true ? 'required' : 'may be left out'
-  return Object.entries(requestBody.content).flatMap(([type, { schema = {} }], index) => [
-    `Body \`${type}\`${index === 0 ? ` (${must})` : ''}: ${typeText(schema)}.`,
+    `\`${method.toUpperCase()} ${path}\``,
     '',
-    ...schemaLines(schema),
-  ])
-}
-
-function contentText(content: Content = {}): string {
-  const shown = Object.entries(content).map(([type, { schema }]) =>
-    schema === undefined ? `\`${type}\`` : `\`${type}\`: ${typeText(schema)}`,
-  )
-  return shown.join('; ')
-}
-
-function responseTable({ responses }: Operation, common: ReadonlySet<string>): string[] {
-  const rows = Object.entries(responses).filter(([status]) => !common.has(status))
-  return [
-    '| status | meaning | content or problem codes |',
-    '|---|---|---|',
-    ...rows.map(([status, { description, content, headers = {} }]) => {
-      const sent = Object.entries(headers).map(
-        ([name, header]) => `header \`${name}\`: ${escaped(header.description)}`,
-      )
-      const inside = isProblem(status) ? codesOf(status) : contentText(content)
-      const shown = [inside, ...sent].filter((text) => text !== '').join('; ')
-      return `| ${status} | ${escaped(description)} | ${shown} |`
-    }),
-    '',
-  ]
-}
-
-function operationSection(
-  entry: Entry,
-  schemas: Schemas,
-  common: ReadonlySet<string>,
-): readonly string[] {
-  const { method, path, operation } = entry
-  const [, text = '', role = ''] =
-    /^([^]*?)\s*Needs the role (\w+)\.$/.exec(operation.description) ?? []
-  if (role === '') throw new Error(`${method} ${path}: the document does not say which role`)
-  return [
-    `### ${operation.summary}`,
-    '',
-    `\`${method} ${path}\`, role \`${role}\``,
-    '',
-    ...(text === '' ? [] : [escaped(text), '']),
+    ...description.split('\n\n').flatMap((part) => [plain(part), '']),
     ...parameterTable(operation),
-    ...bodyText(operation),
-    ...responseTable(operation, common),
-    ...['```sh', curlOf(exampleRequest(entry, schemas)), '```', ''],
+    ...(requestBody === undefined
+      ? []
+      : [`Body${requestBody.required === true ? '' : ', may be left out'}:`, '']),
+    ...contentLines(requestBody?.content ?? {}).map((line) => `- ${line}`),
+    ...(requestBody === undefined ? [] : ['']),
+    ...done.map(([status, { description: text, content = {} }]) => {
+      return `- **${status}** ${plain(text)}${contentLines(content)
+        .map((line) => `; ${line}`)
+        .join('')}`
+    }),
+    `- refused: ${refused.map((status) => `${status}`).join(', ')}, see [problems](#problems)`,
+    '',
+    ...curl(sample, document),
   ]
 }
 
-function commonTable(entries: readonly Entry[], common: ReadonlySet<string>): string[] {
-  const responses = entries[0]?.operation.responses ?? {}
+function schemaLines(name: string, { properties = {}, required = [] }: Schema): string[] {
+  const rows = Object.entries(properties).map(([field, schema]) => {
+    const need = required.includes(field) ? 'yes' : 'no'
+    return `| \`${field}\` | ${shapeOf(schema)} | ${need} | ${plain(schema.description ?? '')} |`
+  })
   return [
-    '| status | meaning | problem codes |',
-    '|---|---|---|',
-    ...[...common].map(
-      (status) =>
-        `| ${status} | ${escaped(responses[status]?.description ?? '')} | ${codesOf(status)} |`,
-    ),
+    `### ${name}`,
+    '',
+    '| field | type | always | meaning |',
+    '|---|---|---|---|',
+    ...rows,
     '',
   ]
 }
 
-/** The text of docs/reference/http.md: every operation of the document, by tag. */
-export function httpPage(document: ShownDocument): string {
-  const entries = entriesOf(document)
-  const schemas = document.components?.schemas ?? {}
-  const common = commonStatuses(entries)
-  const tags = [...new Set(entries.map(({ operation }) => operation.tags[0] ?? 'Other'))]
-  return [
+/** The page of the HTTP API, made from the document that the server answers with. */
+export async function httpReference(): Promise<string> {
+  const document = await documentOfServer()
+  const samples = samplesOf(document)
+  const tags = [...new Set(samples.map(({ operation }) => operation.tags[0] ?? 'Other'))]
+  const problems = Object.entries(problemKinds).map(
+    ([code, { status, title }]) => `| ${status} | \`${code}\` | ${title} |`,
+  )
+  const lines = [
     '# HTTP reference',
     '',
-    `<!-- Written by "${command}" from the OpenAPI document of the server. -->`,
+    '<!-- Generated: node tools/reference.ts --write -->',
     '',
-    'Every operation of [the server](../guide/server.md), which tells how it is started, who is let in',
-    'and what the answers mean. A running server shows the same at `/reference`, and for programs at',
-    '`/openapi.json` (OpenAPI 3.1). Examples go to one at its usual address, with a key or token in',
-    '`EVENTUALI_TOKEN`; one that lets you in without needs no such header.',
+    'What `eventuali serve` answers; a running server has the same as `/openapi.json`.',
+    '[The server](../guide/server.md) says who may ask and how feeds, webhooks and metrics work.',
+    'In the examples `$SERVER` is its address, and `$EVENTUALI_TOKEN` an API key or a JWT.',
     '',
-    '## Errors',
-    '',
-    'An error is `application/problem+json` (RFC 9457): a [Problem](#problem) with a stable `code`. What',
-    'the codes mean and what to do about them is told in [errors](../errors.md) for those of the library.',
-    'Any operation may answer with these; the tables below name what comes in addition.',
-    '',
-    ...commonTable(entries, common),
     ...tags.flatMap((tag) => [
       `## ${tag}`,
       '',
-      ...entries
+      ...samples
         .filter(({ operation }) => (operation.tags[0] ?? 'Other') === tag)
-        .flatMap((entry) => operationSection(entry, schemas, common)),
+        .flatMap((sample) => operationLines(sample, document)),
     ]),
+    '## Problems',
+    '',
+    'A refusal is `application/problem+json`, see [Problem](#problem). Its `code` is stable; what to',
+    'do about those of the library stands in [errors](../errors.md).',
+    '',
+    '| status | code | meaning |',
+    '|---|---|---|',
+    ...problems,
+    '',
     '## Schemas',
     '',
-    ...Object.entries(schemas).flatMap(([name, schema]) => [
-      `### ${name}`,
-      '',
-      `${typeText(schema)}.`,
-      '',
-      ...schemaLines(schema),
-    ]),
+    ...Object.entries(document.components.schemas).flatMap(([name, schema]) =>
+      schemaLines(name, schema),
+    ),
   ]
-    .join('\n')
-    .replace(/\n+$/, '\n')
-}
-
-/** The document that a server has, whatever its store. */
-export async function servedDocument(): Promise<ShownDocument> {
-  const store = await openStore('memory:')
-  const server = createServer(store)
-  try {
-    const answer = await server.fetch(new Request(`${place}/openapi.json`))
-    if (!answer.ok) throw new Error(`/openapi.json answers ${answer.status}`)
-    return (await answer.json()) as ShownDocument
-  } finally {
-    await server.close()
-    await store.close()
-  }
-}
-
-/** What the page says, as the server is now. */
-export async function expectedHttpPage() {
-  return { page, command, text: httpPage(await servedDocument()) }
-}
-
-if (import.meta.main) {
-  const { text } = await expectedHttpPage()
-  writeFileSync(page, text)
-  console.log(`${page}: ${text.split('\n').length} lines`)
+  return `${lines.join('\n').trim()}\n`
 }

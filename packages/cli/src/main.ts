@@ -120,7 +120,11 @@ interface GlobalFlags {
   readonly profile?: string
 }
 
-function programFor(session: Session, commands: readonly MakeCommand[]): Command {
+/** All commands below the program, as commander knows them; the reference is made from it. */
+export function programFor(
+  session: Session,
+  commands: readonly MakeCommand[] = allCommands,
+): Command {
   const program = new Command('eventuali')
     .description('Event sourcing for TypeScript: the command line')
     .version(libraryVersion(), '-V, --version', 'show the version')
