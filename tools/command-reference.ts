@@ -1,10 +1,12 @@
 import type { EventEmitter } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { PassThrough, Readable } from 'node:stream'
-import type { Command } from 'commander'
 import { exitCodeHelp } from '../packages/cli/src/exit-codes.ts'
 import { programFor } from '../packages/cli/src/main.ts'
 import { Session } from '../packages/cli/src/session.ts'
+
+/** A command as commander has it, which the command line alone depends on. */
+type Command = ReturnType<typeof programFor>
 
 const guide = 'docs/guide/command-line.md'
 
