@@ -87,6 +87,10 @@ async function checkTree(): Promise<Complaint[]> {
   const manifest = JSON.parse(readFileSync(path, 'utf8')) as PackageFile
   complaints.push(...checkPeers(path, manifest, wanted))
   complaints.push(...checkPublicExports(entriesOf(library, manifest)))
+  for (const folder of ['packages/server', 'packages/cli']) {
+    const text = readFileSync(`${folder}/package.json`, 'utf8')
+    complaints.push(...checkPublicExports(entriesOf(folder, JSON.parse(text) as PackageFile)))
+  }
   return complaints
 }
 

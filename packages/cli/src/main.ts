@@ -51,6 +51,13 @@ import { verifyCommand } from './verify-command.ts'
 /**
  * Runs the command line and resolves to its exit code; writes to `io` only, ends no process and
  * never rejects. Ctrl-C stops it after what is in flight, a second one at once.
+ *
+ * @example
+ * ```ts
+ * import { main } from '@eventuali/cli'
+ *
+ * process.exitCode = await main(['doctor', '--json'], process)
+ * ```
  */
 export async function main(
   argv: readonly string[],
