@@ -56,7 +56,8 @@ import { verifyCommand } from './verify-command.ts'
  * ```ts
  * import { main } from '@eventuali/cli'
  *
- * process.exitCode = await main(['doctor', '--json'], process)
+ * const { stdin, stdout, stderr, env } = process
+ * process.exitCode = await main(['doctor', '--json'], { stdin, stdout, stderr, env })
  * ```
  */
 export async function main(
