@@ -67,7 +67,10 @@ const metadata = z
 export const eventInput = z
   .strictObject({
     type: name.openapi({ example: 'OrderPlaced' }),
-    data: z.unknown().openapi({ description: JSON_NOTE, example: { total: 30 } }).optional(),
+    data: z
+      .unknown()
+      .openapi({ description: JSON_NOTE, example: { total: 30 } })
+      .optional(),
     id: name.optional().openapi({ description: 'Makes the append idempotent.' }),
     time: moment.optional(),
     metadata: metadata.optional(),
