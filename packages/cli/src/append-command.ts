@@ -28,6 +28,10 @@ export function appendCommand(session: Session): Command {
     .option('--tag <tag>', 'may be repeated', repeated)
     .option('--time <time>', 'when it happened (2013-01-31T10:15:00Z); now', bound)
     .addOption(jsonOption('print the recorded event as JSON'))
+    .addHelpText(
+      'after',
+      '\nExample:\n  eventuali append order-1 OrderPlaced \'{"total": 30}\' --expect 0',
+    )
     .action((stream: string, type: string, data: unknown, flags: AppendFlags) =>
       runAppend(session, stream, type, data, flags),
     )

@@ -61,6 +61,7 @@ function backupVerifyCommand(session: Session): Command {
     .description('read a backup from end to end and check all of it, without a store')
     .argument('<files...>', 'a full backup and its increments, or the folder of them')
     .addOption(jsonOption('the report as one line of JSON'))
+    .addHelpText('after', '\nExample:\n  eventuali backup verify backups/')
     .action((files: readonly string[], _: unknown, self: Command) =>
       // Options that the command above has as well are taken by it.
       runVerify(session, files, self.optsWithGlobals()),

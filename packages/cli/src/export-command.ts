@@ -35,6 +35,7 @@ export function exportCommand(session: Session): Command {
         .default('ndjson'),
     )
     .option('-o, --out <file>', 'write to a file (.gz packs it), complete or not at all')
+    .addHelpText('after', '\nExample:\n  eventuali export --category order --out orders.ndjson.gz')
     .action((flags: ExportFlags) => runExport(session, flags))
 }
 

@@ -25,6 +25,7 @@ export function forkCommand(session: Session): Command {
     .option('--at <bound>', 'the last position, or a time by the store; all when left out', bound)
     .option('--timeout <minutes>', 'give up after; 60', wholeNumber(1, MINUTES_MAX))
     .addOption(jsonOption('the result as one line of JSON'))
+    .addHelpText('after', '\nExample:\n  eventuali fork --into preview.db --at 2013-01-31')
     .action((flags: ForkFlags) => runFork(session, flags))
 }
 

@@ -53,6 +53,10 @@ export function importCommand(session: Session): Command {
     )
     .addOption(jsonOption('end with one line of JSON on standard output'))
     .addHelpText('after', LINE_HELP)
+    .addHelpText(
+      'after',
+      '\nExample:\n  eventuali import flights.ndjson.gz --store sqlite:flights.db',
+    )
     .action((file: string, flags: ImportFlags) => runImport(session, file, flags))
 }
 

@@ -54,6 +54,10 @@ export function migrateCommand(session: Session): Command {
     .option('--dry-run', 'run the plan and count, write nothing')
     .option('--verify', 'compare both sides instead of writing')
     .addOption(jsonOption('the result as one line of JSON'))
+    .addHelpText(
+      'after',
+      '\nExample:\n  eventuali migrate-events --to sqlite:new.db --rename Placed=OrderPlaced --dry-run',
+    )
     .action((flags: MigrateFlags) => runMigrate(session, flags))
 }
 

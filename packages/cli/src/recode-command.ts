@@ -30,6 +30,7 @@ export function recodeCommand(session: Session): Command {
     .option('--above <bytes>', 'compress only more than this; 1024', wholeNumber(0, BYTES_MAX))
     .option('--batch <n>', 'events in one transaction', wholeNumber(1, BATCH_MAX), 500)
     .addOption(jsonOption('the result as one line of JSON'))
+    .addHelpText('after', '\nExample:\n  eventuali recode --to msgpack --compress zstd')
     .action((flags: RecodeFlags) => runRecode(session, flags))
 }
 

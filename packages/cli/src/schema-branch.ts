@@ -51,6 +51,10 @@ export function schemaCheckCommand(session: Session): Command {
     .option('--newest <n>', 'read so many of the newest of each type', wholeNumber(1, SAMPLE_MAX))
     .option('--no-read', 'compare schemas only, read no events')
     .addOption(jsonOption('the report as one line of JSON'))
+    .addHelpText(
+      'after',
+      '\nExample:\n  eventuali schema check --events ./src/events.ts --mode full',
+    )
     .action((flags: BranchFlags) => runCheck(session, flags))
 }
 
@@ -126,6 +130,7 @@ export function schemaRegisterCommand(session: Session): Command {
     .addOption(storeOption())
     .addOption(eventsOption())
     .addOption(outcomeOption())
+    .addHelpText('after', '\nExample:\n  eventuali schema register --events ./src/events.ts')
     .action(async (flags: BranchFlags) => {
       const sources = await definitionsFor(session, flags.events)
       const { signal } = session
@@ -147,6 +152,7 @@ export function schemaDiffCommand(session: Session): Command {
     .argument('[to]', 'another version; the newest when left out', wholeNumber(1, SAMPLE_MAX))
     .addOption(eventsOption())
     .addOption(jsonOption('a line of JSON for each type'))
+    .addHelpText('after', '\nExample:\n  eventuali schema diff OrderPlaced 1 2')
     .action((type: string | undefined, from: number | undefined, to: number | undefined, flags) =>
       runDiff(session, { type, from, to }, flags as BranchFlags),
     )

@@ -25,18 +25,21 @@ export function schemaCommand(session: Session): Command {
         .addOption(
           jsonOption('a line of JSON for each, with its schemas: what check --registry takes'),
         )
+        .addHelpText('after', '\nExample:\n  eventuali schema list --json')
         .action((flags: StoreFlags) => runList(session, flags)),
     )
     .addCommand(
       command('show', 'what the data of a type looks like, version by version')
         .argument('<type>', 'type of the events')
         .addOption(jsonOption('a line of JSON for each version'))
+        .addHelpText('after', '\nExample:\n  eventuali schema show OrderPlaced')
         .action((type: string, flags: StoreFlags) => runShow(session, type, flags)),
     )
     .addCommand(
       command('history', 'which schema was registered when, and what it changed')
         .argument('[type]', 'only this type')
         .addOption(jsonOption('a line of JSON for each'))
+        .addHelpText('after', '\nExample:\n  eventuali schema history OrderPlaced')
         .action((type: string | undefined, flags: StoreFlags) => runHistory(session, type, flags)),
     )
     .addCommand(schemaDiffCommand(session))

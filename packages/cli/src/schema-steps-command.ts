@@ -37,6 +37,7 @@ export function migrateSchemaCommand(session: Session): Command {
     new Command(name)
       .addOption(storeOption())
       .addOption(jsonOption('the status as one line of JSON'))
+      .addHelpText('after', '\nExample:\n  eventuali migrate status --store sqlite:shop.db')
       .action((flags: StepsFlags) => runStatus(session, flags))
   return new Command('migrate')
     .description("the numbered schema migrations of the store's own tables")
@@ -49,12 +50,14 @@ export function migrateSchemaCommand(session: Session): Command {
       withSteps('plan')
         .description('what apply would do')
         .option('--sql', 'with the statements')
+        .addHelpText('after', '\nExample:\n  eventuali migrate plan --sql')
         .action((flags: StepsFlags) => runMigrate(session, { ...flags, dryRun: true })),
     )
     .addCommand(
       withSteps('apply')
         .description('bring the tables up to date; resumable, each step a transaction')
         .option('--dry-run', 'do nothing, say what would be done')
+        .addHelpText('after', '\nExample:\n  eventuali migrate apply --store sqlite:shop.db')
         .action((flags: StepsFlags) => runMigrate(session, flags)),
     )
 }
@@ -69,6 +72,7 @@ export function rollbackCommand(session: Session): Command {
     .option('--sql', 'with the statements')
     .addOption(yesOption())
     .addOption(jsonOption('the result as one line of JSON'))
+    .addHelpText('after', '\nExample:\n  eventuali rollback --to 2 --dry-run')
     .action((flags: StepsFlags & { readonly to: number }) => runRollback(session, flags))
 }
 

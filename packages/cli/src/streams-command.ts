@@ -21,6 +21,7 @@ export function streamsCommand(session: Session): Command {
     .option('--category <name>', 'only streams of this category')
     .option('-n, --limit <n>', 'at most so many', wholeNumber(0, Number.MAX_SAFE_INTEGER))
     .addOption(jsonOption('one line of JSON for each stream instead of a table'))
+    .addHelpText('after', '\nExample:\n  eventuali streams --prefix order- --limit 20')
     .action((flags: StreamsFlags) => runStreams(session, flags))
 }
 

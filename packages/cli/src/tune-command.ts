@@ -22,6 +22,7 @@ export function tuneCommand(session: Session): Command {
     .option('--apply [names...]', 'do it: the named advice, or all that concerns the store alone')
     .option('--timeout <minutes>', 'give up after; 60', wholeNumber(1, MINUTES_MAX))
     .addOption(jsonOption('the advice, one per line'))
+    .addHelpText('after', '\nExample:\n  eventuali tune --store sqlite:shop.db')
     .action((flags: TuneFlags) => runTune(session, flags))
 }
 

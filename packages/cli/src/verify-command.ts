@@ -33,6 +33,7 @@ export function verifyCommand(session: Session): Command {
     )
     .option('--seed <n>', 'draws the same kept states again', wholeNumber(0, SEED_MAX))
     .addOption(jsonOption('the report as one line of JSON'))
+    .addHelpText('after', '\nExample:\n  eventuali verify --store sqlite:shop.db')
     .action((flags: VerifyFlags) => runVerify(session, flags))
 }
 
