@@ -84,13 +84,20 @@ function sampleOf(schema: Schema, all: Document['components']['schemas']): unkno
   return Object.fromEntries(shown.map(([name, inner]) => [name, sampleOf(inner, all)]))
 }
 
+/** The path with a value in each place, and the parameters of the query that have to be there. */
 function samplePath(path: string, { parameters = [] }: Operation, document: Document): string {
-  return path.replace(/\{([^}]+)\}/g, (_all, name: string) => {
-    const schema = parameters.find((one) => one.in === 'path' && one.name === name)?.schema ?? {}
-    const words: Readonly<Record<string, string>> = { command: 'place', id: 'LETTER' }
+  const words: Readonly<Record<string, string>> = { command: 'place', id: 'LETTER' }
+  const shown = (name: string, schema: Schema = {}): string => {
     const value = schema.example ?? words[name] ?? sampleOf(schema, document.components.schemas)
     return encodeURIComponent(String(value))
-  })
+  }
+  const filled = path.replace(/\{([^}]+)\}/g, (_all, name: string) =>
+    shown(name, parameters.find((one) => one.in === 'path' && one.name === name)?.schema),
+  )
+  const query = parameters
+    .filter((one) => one.in === 'query' && one.required === true)
+    .map(({ name, schema }) => `${name}=${shown(name, schema)}`)
+  return query.length === 0 ? filled : `${filled}?${query.join('&')}`
 }
 
 /** All operations in the order of the document, each with a request that fits. */
