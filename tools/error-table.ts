@@ -46,6 +46,12 @@ function rows(markdown: string): Map<string, Row[]> {
   return found
 }
 
+/** The classes that have a row in docs/errors.md; `errorPageFaults` checks what stands in it. */
+export function errorPageClasses(markdown: string): Set<string> {
+  const named = [...rows(markdown).values()].flat().map(({ cells }) => cells[2] ?? '')
+  return new Set(named.map((cell) => cell.replaceAll('`', '')))
+}
+
 const columns = ['symptom', 'code', 'class', 'retry', 'what to do']
 
 /** Differences between the errors in the code and the page about them, both ways. */

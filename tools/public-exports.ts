@@ -1,116 +1,64 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { type Comment, parseSync, type Statement } from 'oxc-parser'
+import { existsSync } from 'node:fs'
+import { errorPageClasses } from './error-table.ts'
+import { type Declared, PublicNames } from './public-names.ts'
 import type { Complaint } from './tidy-source.ts'
 
-type Kind = 'value' | 'error' | 'type'
-
-interface Declared {
-  readonly kind: Kind
-  /** The doc comment right above, without its stars; undefined when there is none. */
-  readonly doc: string | undefined
-  readonly line: number
+/** The example of a doc comment; undefined when it has none. */
+function exampleOf({ doc = '' }: Declared): string | undefined {
+  return /@example\b[\s\S]*?```ts[\s\S]*?```/.exec(doc)?.[0]
 }
 
-interface Reexport {
-  /** Name in the other file. */
-  readonly name: string
-  readonly from: string
+/** What a store hands out is used by a name of its own, not by its class's: any case will do. */
+function uses(example: string, { name, kind }: Declared): boolean {
+  const word = `(?<![\\w$])${name.replaceAll('$', '\\$')}(?![\\w$])`
+  return new RegExp(word, kind === 'value' ? 'i' : '').test(example)
 }
 
-interface Module {
-  readonly declared: Map<string, Declared>
-  readonly reexported: Map<string, Reexport>
-}
-
-type Named = Extract<Statement, { type: 'ExportNamedDeclaration' }>
-
-function namesOf(node: Named): [name: string, kind: Kind][] {
-  const declaration = node.declaration
-  if (declaration === null) return []
-  if (declaration.type === 'VariableDeclaration') {
-    return declaration.declarations.flatMap((d): [string, Kind][] =>
-      d.id.type === 'Identifier' ? [[d.id.name, 'value']] : [],
-    )
+function fault(found: Declared, errorClasses: ReadonlySet<string>): string | undefined {
+  if (found.doc === undefined) return 'has no doc comment'
+  const example = exampleOf(found)
+  if (example === undefined) {
+    if (found.kind === 'type') return
+    if (found.kind === 'value') return 'has no @example'
+    return errorClasses.has(found.name) ? undefined : 'has no @example, nor a row in docs/errors.md'
   }
-  if (!('id' in declaration)) return []
-  const id = declaration.id
-  if (id === null || id.type !== 'Identifier') return []
-  if (declaration.type === 'FunctionDeclaration' || declaration.type === 'TSDeclareFunction') {
-    return [[id.name, 'value']]
-  }
-  if (declaration.type !== 'ClassDeclaration') return [[id.name, 'type']]
-  return [[id.name, id.name.endsWith('Error') ? 'error' : 'value']]
-}
-
-function docAbove(comments: readonly Comment[], start: number, text: string): string | undefined {
-  const above = comments.findLast((c) => c.end <= start)
-  if (above === undefined || above.type !== 'Block' || !above.value.startsWith('*')) return
-  return text.slice(above.end, start).trim() === '' ? above.value : undefined
-}
-
-function readModule(file: string): Module {
-  const text = readFileSync(file, 'utf8')
-  const { program, comments } = parseSync(file, text)
-  const declared = new Map<string, Declared>()
-  const reexported = new Map<string, Reexport>()
-  const imported = new Map<string, Reexport>()
-  for (const node of program.body) {
-    if (node.type === 'ImportDeclaration') {
-      for (const s of node.specifiers) {
-        if (s.type !== 'ImportSpecifier' || s.imported.type !== 'Identifier') continue
-        imported.set(s.local.name, { name: s.imported.name, from: node.source.value })
-      }
-    }
-    if (node.type !== 'ExportNamedDeclaration') continue
-    const line = text.slice(0, node.start).split('\n').length
-    for (const [name, kind] of namesOf(node)) {
-      // The first of overloads carries the comment.
-      if (declared.get(name)?.doc !== undefined) continue
-      declared.set(name, { kind, doc: docAbove(comments, node.start, text), line })
-    }
-    for (const s of node.specifiers) {
-      if (s.local.type !== 'Identifier' || s.exported.type !== 'Identifier') continue
-      const other = { name: s.local.name, from: node.source?.value ?? '' }
-      reexported.set(
-        s.exported.name,
-        node.source === null ? (imported.get(other.name) ?? other) : other,
-      )
-    }
-  }
-  return { declared, reexported }
-}
-
-function check(file: string, name: string, found: Declared): Complaint[] {
-  const at = { file, line: found.line, rule: 'docstring' }
-  if (found.doc === undefined) return [{ ...at, what: `public ${name} has no doc comment` }]
-  if (found.kind !== 'value' || /@example\b[\s\S]*```ts/.test(found.doc)) return []
-  return [{ ...at, what: `public ${name} has no @example` }]
+  return uses(example, found) ? undefined : 'has an @example that does not use it'
 }
 
 /**
- * Follows every name that an entry lets out to where it is declared, and asks for a doc comment
- * there; for functions, constants and classes with an example too. Errors have docs/errors.md
- * instead of examples, and interfaces are shown by the functions that take them.
+ * Follows every name that an entry lets out to where it is declared. Each needs a doc comment
+ * there. Functions, constants and classes need an example too that uses them, but for errors with
+ * a row on the page about errors. A type is shown by an example that names it, or by one of what
+ * it belongs to: it stands in the signature of a value, or in another type that is shown.
  */
-export function checkPublicExports(entries: readonly string[]): Complaint[] {
-  const modules = new Map<string, Module>()
-  const complaints = new Map<string, Complaint>()
-  const follow = (file: string, name: string): void => {
-    const module = modules.get(file) ?? readModule(file)
-    modules.set(file, module)
-    const found = module.declared.get(name)
-    const other = module.reexported.get(name)
-    if (found !== undefined) {
-      for (const c of check(file, name, found)) complaints.set(`${file} ${name}`, c)
-    } else if (other?.from.startsWith('.')) {
-      follow(join(dirname(file), other.from), other.name)
+export function checkPublicExports(entries: readonly string[], errorPage: string): Complaint[] {
+  const tree = new PublicNames()
+  const errorClasses = errorPageClasses(errorPage)
+  const complaints: Complaint[] = []
+  const complain = (file: string, line: number, what: string): void => {
+    complaints.push({ file, line, rule: 'docstring', what })
+  }
+  const found = new Set<Declared>()
+  for (const entry of entries) {
+    if (!existsSync(entry)) {
+      complain(entry, 1, 'an entry without a source')
+      continue
+    }
+    for (const name of tree.exportsOf(entry)) {
+      const declared = tree.find(entry, name)
+      if (declared === undefined) complain(entry, 1, `public ${name} leads nowhere`)
+      else found.add(declared)
     }
   }
-  for (const entry of entries) {
-    if (!existsSync(entry)) continue
-    const module = readModule(entry)
-    for (const name of [...module.declared.keys(), ...module.reexported.keys()]) follow(entry, name)
+  const examples = [...found].flatMap((declared) => exampleOf(declared) ?? [])
+  const isRoot = (declared: Declared): boolean =>
+    declared.kind !== 'type' || examples.some((example) => uses(example, declared))
+  const shown = tree.reachableFrom([...found].filter(isRoot))
+  for (const declared of found) {
+    const { file, line, name } = declared
+    const wrong = fault(declared, errorClasses)
+    if (wrong !== undefined) complain(file, line, `public ${name} ${wrong}`)
+    else if (!shown.has(declared)) complain(file, line, `no example shows the type ${name}`)
   }
-  return [...complaints.values()]
+  return complaints
 }

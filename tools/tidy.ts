@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { codecPeers } from '../packages/eventuali/src/model/index.ts'
 import { xesPeers } from '../packages/eventuali/src/pipelines/index.ts'
 import { manifests } from './adapters.ts'
@@ -86,11 +87,10 @@ async function checkTree(): Promise<Complaint[]> {
   const path = `${library}/package.json`
   const manifest = JSON.parse(readFileSync(path, 'utf8')) as PackageFile
   complaints.push(...checkPeers(path, manifest, wanted))
-  complaints.push(...checkPublicExports(entriesOf(library, manifest)))
-  for (const folder of ['packages/server', 'packages/cli']) {
-    const text = readFileSync(`${folder}/package.json`, 'utf8')
-    complaints.push(...checkPublicExports(entriesOf(folder, JSON.parse(text) as PackageFile)))
-  }
+  const entries = globSync('packages/*/package.json').flatMap((file) =>
+    entriesOf(dirname(file), JSON.parse(readFileSync(file, 'utf8')) as PackageFile),
+  )
+  complaints.push(...checkPublicExports(entries, readFileSync('docs/errors.md', 'utf8')))
   return complaints
 }
 

@@ -53,11 +53,12 @@ import { verifyCommand } from './verify-command.ts'
  * never rejects. Ctrl-C stops it after what is in flight, a second one at once.
  *
  * @example
- * ```ts
+ * ```ts run
  * import { main } from '@eventuali/cli'
  *
  * const { stdin, stdout, stderr, env } = process
- * process.exitCode = await main(['doctor', '--json'], { stdin, stdout, stderr, env })
+ * const argv = ['health', '--store', 'memory:', '--json']
+ * process.exitCode = await main(argv, { stdin, stdout, stderr, env })
  * ```
  */
 export async function main(

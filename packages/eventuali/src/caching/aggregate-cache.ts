@@ -66,10 +66,11 @@ class Cached implements FoundSnapshot {
  *
  * @example
  * ```ts
- * import { openStore } from 'eventuali'
+ * import { type AggregateCache, openStore } from 'eventuali'
  *
  * await using store = await openStore('memory:', { cache: { bytes: 16 * 1024 * 1024 } })
- * console.log(store.cache.stats.hits) // 0
+ * const cache: AggregateCache = store.cache
+ * console.log(cache.stats.hits) // 0
  * ```
  */
 export class AggregateCache implements SnapshotSource {

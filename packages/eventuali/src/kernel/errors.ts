@@ -11,10 +11,12 @@ export interface ErrorOptionsWithCause {
  *
  * @example
  * ```ts
- * import { isEventualiError } from 'eventuali'
+ * import { type EventualiError, isEventualiError } from 'eventuali'
+ *
+ * const statusOf = (error: EventualiError) => (error.retryable ? 503 : 500)
  *
  * const error: unknown = new Error('from elsewhere')
- * if (isEventualiError(error) && error.retryable) console.log('try again:', error.code)
+ * if (isEventualiError(error)) console.log(error.code, statusOf(error))
  * ```
  */
 export abstract class EventualiError extends Error {

@@ -55,7 +55,21 @@ export type RecordedFrom<E extends EventInput> = E extends EventInput
   ? RecordedEvent<E['type'], OutputOf<E>>
   : never
 
-/** The recorded events of these creators, or of one: `RecordedOf<typeof events, 'OrderPlaced'>`. */
+/**
+ * The recorded events of these creators, or of one: what a handler of your own takes.
+ *
+ * @example
+ * ```ts
+ * import { defineEvents, type RecordedOf, type } from 'eventuali'
+ *
+ * const events = defineEvents({ OrderPlaced: type<{ total: number }>() })
+ *
+ * function receipt({ stream, data }: RecordedOf<typeof events, 'OrderPlaced'>): string {
+ *   return `${stream}: ${data.total}`
+ * }
+ * console.log(typeof receipt)
+ * ```
+ */
 export type RecordedOf<T extends EventCreators, Type extends keyof T = keyof T> = RecordedFrom<
   ReturnType<T[Type]>
 >

@@ -24,6 +24,17 @@ const ownNames: ReadonlySet<string> = new Set([
 /**
  * An error that a server has met: it has the `code` and the fields that the error has there, so it
  * is recognised as every other error is, by its code.
+ *
+ * @example
+ * ```ts run
+ * import { isEventualiError, RemoteError } from 'eventuali'
+ *
+ * const failure = { code: 'FORBIDDEN', message: 'may not write', retryable: false, status: 403 }
+ * const error: unknown = new RemoteError(failure)
+ * if (isEventualiError(error, 'FORBIDDEN') && error instanceof RemoteError) {
+ *   console.log(error.status) // 403
+ * }
+ * ```
  */
 export class RemoteError extends EventualiError {
   readonly code: string

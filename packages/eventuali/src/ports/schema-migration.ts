@@ -11,7 +11,19 @@ export interface SchemaStep {
   readonly back: string | undefined
 }
 
-/** The tables of a store, which it brings up to date by itself when it is opened. */
+/**
+ * The tables of a store, which it brings up to date by itself when it is opened.
+ *
+ * @example
+ * ```ts
+ * import type { SchemaMigrator } from 'eventuali/ports'
+ *
+ * export async function upToDate(migrator: SchemaMigrator): Promise<number> {
+ *   while (await migrator.up()) console.log('now at', await migrator.version())
+ *   return migrator.version()
+ * }
+ * ```
+ */
 export interface SchemaMigrator {
   readonly adapter: string
   /** All steps that this library knows, in their order. */

@@ -73,9 +73,8 @@ export interface RebuildReport {
  *       })),
  *   },
  * })
- * const store = await openStore('memory:')
- * console.log(carriers.name, store.adapter)
- * await store.close()
+ * await using store = await openStore('memory:', { projections: [carriers] })
+ * console.log((await store.projections.status())[0]?.state)
  * ```
  */
 export class Projections {

@@ -4,12 +4,12 @@
  *
  * @example
  * ```ts
- * import { openStore } from 'eventuali'
+ * import { type EventSequence, openStore, type RecordedEvent } from 'eventuali'
  *
- * const store = await openStore('memory:')
- * for await (const event of store.readAll()) console.log(event.type)
- * console.log(await store.readStream('order-1').toArray())
- * await store.close()
+ * await using store = await openStore('memory:')
+ * const events: EventSequence<RecordedEvent> = store.readStream('order-1')
+ * for await (const event of events) console.log(event.type)
+ * console.log(await events.toArray()) // read anew: []
  * ```
  */
 export class EventSequence<E> implements AsyncIterable<E> {

@@ -99,11 +99,12 @@ const RETRY: RetryPolicy = { retryCountMax: 5, firstDelayMs: 100, delayMaxMs: 10
  *
  * @example
  * ```ts
- * import { openStore } from 'eventuali'
+ * import { type DurableSubscription, openStore } from 'eventuali'
  *
  * const store = await openStore('memory:')
  * await store.append('order-1', { type: 'OrderPlaced', data: {} })
- * const mailer = store.subscribe({ name: 'mailer', types: ['OrderPlaced'] }, (event) => {
+ * const options = { name: 'mailer', types: ['OrderPlaced'] }
+ * const mailer: DurableSubscription = store.subscribe(options, (event) => {
  *   console.log('mail for', event.stream)
  * })
  * await mailer.reached(1)

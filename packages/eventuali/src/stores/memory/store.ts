@@ -63,9 +63,12 @@ export interface MemoryStoreOptions {
  *
  * @example
  * ```ts
- * import { openStore } from 'eventuali'
+ * import { openStore, seededRandom } from 'eventuali'
+ * import { manualClock, openMemoryStore } from 'eventuali/testing'
  *
- * await using store = await openStore('memory:')
+ * const clock = manualClock()
+ * const port = await openMemoryStore({ clock, random: seededRandom(7) })
+ * await using store = await openStore(port, { clock })
  * await store.append('cart-1', [{ type: 'ItemAdded', data: { sku: 'tea' } }])
  * ```
  */

@@ -53,11 +53,12 @@ const NAMES_MAX = 10_000
  *
  * @example
  * ```ts
- * import { openStore } from 'eventuali'
+ * import { openStore, type SubscriptionControl } from 'eventuali'
  *
  * await using store = await openStore('memory:')
- * for (const name of await store.subscriptions.names()) {
- *   console.log(name, (await store.subscriptions.status(name))?.position)
+ * const subscriptions: SubscriptionControl = store.subscriptions
+ * for (const name of await subscriptions.names()) {
+ *   console.log(name, (await subscriptions.status(name))?.position)
  * }
  * ```
  */

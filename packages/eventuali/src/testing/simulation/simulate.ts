@@ -63,7 +63,21 @@ export interface Simulation {
   bounded<T>(what: string, withinMs: number, work: Promise<T>): Promise<T>
 }
 
-/** A promise that did not hold: with the seed, and what happened last. */
+/**
+ * A promise that did not hold: with the seed, and what happened last.
+ *
+ * @example
+ * ```ts run
+ * import { SimulationError, simulate } from 'eventuali/testing'
+ *
+ * try {
+ *   await simulate({ seed: 7 }, async (world) => world.check(1 > 2, 'one is more than two'))
+ * } catch (error) {
+ *   if (!(error instanceof SimulationError)) throw error
+ *   console.log(error.report.seed) // 7: the same run again
+ * }
+ * ```
+ */
 export class SimulationError extends AssertionError {
   readonly report: SimulationReport
 
