@@ -35,8 +35,8 @@ const namedBy: Readonly<Record<string, string>> = {
 }
 
 /**
- * The names of types that stand in the signature of a declaration. Exported declarations spell
- * their types out (`isolatedDeclarations`), so that no compiler is needed to see them.
+ * The names of types that stand in the signature of a declaration. Types must be
+ * spelled out to be seen, as `isolatedDeclarations` asks; no compiler is needed then.
  */
 export function namesInSignature(declaration: unknown): Set<string> {
   const names = new Set<string>()

@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { missingPlatforms } from './lock.ts'
 import { checkPublicExports } from './public-exports.ts'
-import { checkLock, checkPeers, entriesOf } from './tidy.ts'
+import { checkLock, checkPeers, entriesOf, publicEntries } from './tidy.ts'
 import { checkSource, checkText } from './tidy-source.ts'
 
 const file = 'packages/eventuali/src/model/order.ts'
@@ -189,4 +189,13 @@ test('entries of a package are found behind its exports', () => {
     './package.json': './package.json',
   }
   expect(entriesOf('packages/x', { exports })).toEqual(['packages/x/src/index.ts'])
+})
+
+test('the reference is made from the entries of all packages', () => {
+  const { entryPoints } = JSON.parse(readFileSync('docs/typedoc.json', 'utf8')) as {
+    entryPoints: string[]
+  }
+  const inReference = entryPoints.map((path) => join('docs', path)).sort()
+  expect(inReference).toEqual(publicEntries().sort())
+  expect(inReference).toContain('packages/server/src/index.ts')
 })

@@ -68,6 +68,13 @@ export function entriesOf(folder: string, manifest: PackageFile): string[] {
   })
 }
 
+/** The source files behind the entries of all packages. */
+export function publicEntries(): string[] {
+  return globSync('packages/*/package.json').flatMap((file) =>
+    entriesOf(dirname(file), JSON.parse(readFileSync(file, 'utf8')) as PackageFile),
+  )
+}
+
 async function checkTree(): Promise<Complaint[]> {
   const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'])
   const files = listed
@@ -87,10 +94,7 @@ async function checkTree(): Promise<Complaint[]> {
   const path = `${library}/package.json`
   const manifest = JSON.parse(readFileSync(path, 'utf8')) as PackageFile
   complaints.push(...checkPeers(path, manifest, wanted))
-  const entries = globSync('packages/*/package.json').flatMap((file) =>
-    entriesOf(dirname(file), JSON.parse(readFileSync(file, 'utf8')) as PackageFile),
-  )
-  complaints.push(...checkPublicExports(entries, readFileSync('docs/errors.md', 'utf8')))
+  complaints.push(...checkPublicExports(publicEntries(), readFileSync('docs/errors.md', 'utf8')))
   return complaints
 }
 

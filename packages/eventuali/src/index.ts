@@ -1,3 +1,9 @@
+/**
+ * Stores, events, aggregates, decisions, projections, processes and subscriptions.
+ *
+ * @module eventuali
+ */
+
 export { AggregateCache, type CacheOptions, type CacheStats, StreamCache } from './caching/index.ts'
 export {
   type AggregateRepository,

@@ -1,3 +1,9 @@
+/**
+ * The log over HTTP: REST, feeds, webhooks and tools for models.
+ *
+ * @module \@eventuali/server
+ */
+
 export { type ApiKey, type AuthOptions, hashApiKey } from './access.ts'
 export type { JwtOptions } from './access-token.ts'
 export { createServer, type EventualiServer } from './app.ts'

@@ -1,3 +1,9 @@
+/**
+ * What an adapter implements; the doc comments are its law.
+ *
+ * @module eventuali/ports
+ */
+
 export type {
   DocumentFilter,
   DocumentOperator,

@@ -1,3 +1,9 @@
+/**
+ * What tests are made of: specifications, contracts of the ports, faults, simulation.
+ *
+ * @module eventuali/testing
+ */
+
 export { type MemoryStoreOptions, openMemoryStore } from '../stores/memory/index.ts'
 export { type MemoryBroker, memoryBroker } from './broker.ts'
 export { type ManualClock, manualClock } from './clock.ts'
