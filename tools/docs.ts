@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { postgresSkipReason, startPostgres } from '../packages/eventuali/test/servers/postgres.ts'
 import { type ErrorClass, errorClasses, errorPageFaults } from './error-table.ts'
 import { brokenLinks, type CodeBlock, codeBlocks, exampleBlocks } from './markdown.ts'
+import { checkPublicExports, publicEntries } from './public-exports.ts'
 import { referenceFaults } from './reference.ts'
 import { run } from './run.ts'
 import {
@@ -124,6 +125,9 @@ async function checkDocs(): Promise<{ faults: string[]; said: string }> {
     for (const { line, link } of brokenLinks(page, read(page), read)) {
       faults.push(`${page}:${line} the link ${link} leads nowhere`)
     }
+  }
+  for (const { file, line, what } of checkPublicExports(publicEntries(), read('docs/errors.md'))) {
+    faults.push(`${file}:${line} ${what}`)
   }
   faults.push(...(await referenceFaults()))
   const scratch = '.tmp/docs'

@@ -1,7 +1,29 @@
-import { existsSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { errorPageClasses } from './error-table.ts'
 import { type Declared, PublicNames } from './public-names.ts'
 import type { Complaint } from './tidy-source.ts'
+
+interface PackageFile {
+  readonly exports?: Readonly<Record<string, unknown>>
+}
+
+/** The source files behind the `exports` of a package. */
+export function entriesOf(folder: string, manifest: PackageFile): string[] {
+  return Object.values(manifest.exports ?? {}).flatMap((target) => {
+    if (typeof target !== 'object' || target === null || !('types' in target)) return []
+    return [`${folder}/${String(target.types).slice(2)}`].map((built) =>
+      built.replace('/dist/', '/src/').replace(/\.d\.ts$/, '.ts'),
+    )
+  })
+}
+
+/** The source files behind the entries of all packages. */
+export function publicEntries(): string[] {
+  return globSync('packages/*/package.json').flatMap((file) =>
+    entriesOf(dirname(file), JSON.parse(readFileSync(file, 'utf8')) as PackageFile),
+  )
+}
 
 /** The example of a doc comment; undefined when it has none. */
 function exampleOf({ doc = '' }: Declared): string | undefined {

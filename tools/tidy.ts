@@ -1,11 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, globSync, readFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
 import { codecPeers } from '../packages/eventuali/src/model/index.ts'
 import { xesPeers } from '../packages/eventuali/src/pipelines/index.ts'
 import { manifests } from './adapters.ts'
 import { type LockFile, missingPlatforms } from './lock.ts'
-import { checkPublicExports } from './public-exports.ts'
 import { type Complaint, checkSource, checkText } from './tidy-source.ts'
 
 const library = 'packages/eventuali'
@@ -13,7 +11,6 @@ const sourceFile = /^(packages|examples|bench|tools)\/.*\.(ts|mjs|js)$/
 const textFile = /\.(ts|mjs|js|json|md|sql|ya?ml|sh)$|^\.ci\/run$|^\.[a-z]+$/
 
 interface PackageFile {
-  readonly exports?: Readonly<Record<string, unknown>>
   readonly peerDependencies?: Readonly<Record<string, string>>
   readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>
 }
@@ -58,23 +55,6 @@ export function checkLock(file: string, text: string): Complaint[] {
   return [...hosts, ...missing]
 }
 
-/** The source files behind the `exports` of a package. */
-export function entriesOf(folder: string, manifest: PackageFile): string[] {
-  return Object.values(manifest.exports ?? {}).flatMap((target) => {
-    if (typeof target !== 'object' || target === null || !('types' in target)) return []
-    return [`${folder}/${String(target.types).slice(2)}`].map((built) =>
-      built.replace('/dist/', '/src/').replace(/\.d\.ts$/, '.ts'),
-    )
-  })
-}
-
-/** The source files behind the entries of all packages. */
-export function publicEntries(): string[] {
-  return globSync('packages/*/package.json').flatMap((file) =>
-    entriesOf(dirname(file), JSON.parse(readFileSync(file, 'utf8')) as PackageFile),
-  )
-}
-
 async function checkTree(): Promise<Complaint[]> {
   const listed = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'])
   const files = listed
@@ -94,7 +74,6 @@ async function checkTree(): Promise<Complaint[]> {
   const path = `${library}/package.json`
   const manifest = JSON.parse(readFileSync(path, 'utf8')) as PackageFile
   complaints.push(...checkPeers(path, manifest, wanted))
-  complaints.push(...checkPublicExports(publicEntries(), readFileSync('docs/errors.md', 'utf8')))
   return complaints
 }
 
