@@ -31,6 +31,7 @@ const varying: readonly (readonly [RegExp, string])[] = [
   [/\b[\da-f]{12}\b/g, 'CODE'],
   [/\b\d+\.\d+\.\d+\b(?!\.)/g, 'VERSION'],
   [/\d[\d,.]* (?:ms|min|s|h|d|B|[KMGT]iB)\b/g, 'QUANTITY'],
+  [/\bms=[\d.]+/g, 'ms=N'],
   [/[\d,]+ bytes/g, 'BYTES'],
   [/[\d,]+ events\/s/g, 'RATE'],
   [/"(?:seconds|eventsPerSecond|bytes)":[\d.]+/g, '"FIGURE":N'],
