@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { CampaignRecord } from '../packages/eventuali/test/harness/campaign.ts'
 import { type Lane, laneFile, laneName, laneTable } from '../packages/eventuali/test/lane-table.ts'
-import { lanesOf, laneWorkers } from './lanes.ts'
+import { lanesOf, laneWorkers, secondsOf } from './lanes.ts'
 import { type LaneRun, rowsHeld, scorecard, scorecardPage } from './scorecard.ts'
 
 test('the table has each lane of the folders once', () => {
@@ -44,7 +44,16 @@ const lane: Lane = {
 
 function runWith(...campaigns: readonly Partial<CampaignRecord>[]): LaneRun[] {
   const whole = campaigns.map((campaign) => ({
-    ...{ name: '', file: '', seed: 7, scale: 1, seconds: 1, notes: ['4 kills'], held: true },
+    ...{
+      name: '',
+      file: '',
+      seed: 7,
+      scale: 1,
+      seconds: 1,
+      endedAtMs: 0,
+      notes: ['4 kills'],
+      held: true,
+    },
     ...campaign,
   }))
   return [{ lane, day: '2026-01-02', commit: 'abc', campaigns: whole, seconds: 1 }]
@@ -56,6 +65,17 @@ test('rows are chosen by their number, with and without a letter', () => {
   expect(lanesOf(['R8b', 'R1'], [lane])).toEqual([])
   expect(lanesOf(['lanes/made-up'], [lane])).toEqual([lane])
   expect(lanesOf([], [lane])).toEqual([lane])
+})
+
+test('a lane takes as long as any of its campaigns is under way', () => {
+  const campaigns = [
+    { seconds: 10, endedAtMs: 30_000 },
+    { seconds: 10, endedAtMs: 25_000 },
+    { seconds: 2, endedAtMs: 24_000 },
+    { seconds: 5, endedAtMs: 50_000 },
+  ]
+  expect(secondsOf(campaigns)).toBeCloseTo(20)
+  expect(secondsOf([])).toBe(0)
 })
 
 test('a row holds when something was run for it and nothing failed, planted bugs included', () => {

@@ -79,13 +79,28 @@ function campaignsIn(file: string): CampaignRecord[] {
   return lines.map((line) => JSON.parse(line) as CampaignRecord)
 }
 
+/** How long campaigns took together: the time in which at least one of them was under way. */
+export function secondsOf(
+  campaigns: readonly Pick<CampaignRecord, 'seconds' | 'endedAtMs'>[],
+): number {
+  let [sum, until] = [0, Number.NEGATIVE_INFINITY]
+  const spans = campaigns.map(({ seconds, endedAtMs }) => [
+    endedAtMs / 1000 - seconds,
+    endedAtMs / 1000,
+  ])
+  for (const [from = 0, to = 0] of spans.sort(([a = 0], [b = 0]) => a - b)) {
+    sum += Math.max(0, to - Math.max(from, until))
+    until = Math.max(until, to)
+  }
+  return sum
+}
+
 /** Each lane with what its campaigns said and how long they took. */
 function runsOf(lanes: readonly Lane[], campaigns: readonly CampaignRecord[]): LaneRun[] {
   const now = { day: new Date().toISOString().slice(0, 10), commit: commitText() }
   return lanes.map((lane) => {
     const own = campaigns.filter((campaign) => campaign.file === laneFile(lane))
-    const seconds = own.reduce((sum, campaign) => sum + campaign.seconds, 0)
-    return { lane, ...now, seconds, campaigns: own }
+    return { lane, ...now, seconds: secondsOf(own), campaigns: own }
   })
 }
 

@@ -25,6 +25,8 @@ export interface CampaignRecord {
   readonly seed: number
   readonly scale: number
   readonly seconds: number
+  /** When it ended, in milliseconds since the epoch: two of one lane may run side by side. */
+  readonly endedAtMs: number
   readonly notes: readonly string[]
   /** Of a planted bug: whether it was found. */
   readonly held: boolean
@@ -62,7 +64,8 @@ export async function campaign<T>(
   } finally {
     const seconds = (performance.now() - startedAt) / 1000
     console.log(`${name}: ${notes.join('; ')} (seed ${seed}, ${seconds.toFixed(1)} s)`)
-    record({ name, file: testFile(), seed, scale, seconds, notes, held })
+    const endedAtMs = Date.now()
+    record({ name, file: testFile(), seed, scale, seconds, endedAtMs, notes, held })
   }
 }
 
