@@ -189,7 +189,7 @@ export const scorecard: readonly Row[] = [
     id: 'R24',
     what: 'two hours of everything at once',
     holds: '',
-    open: 'no lane yet: it comes with the server',
+    open: 'no lane yet',
   },
   {
     id: 'R25',
