@@ -198,3 +198,22 @@ test('what is nested too deep for MessagePack stays text, and can be read', () =
   const row = rowOf(turning, encoder)
   expect(JSON.stringify(decodeRow(row).data)).toHaveLength(600 + '{"data":}'.length)
 })
+
+test.each([
+  { id: Buffer.from('a') },
+  { id: null },
+  { version: null },
+  { time: '5' },
+  { recordedAt: Buffer.from('5') },
+  { schemaVersion: null },
+  { metadata: 5 },
+  { tagsText: 5 },
+  { data: null },
+  { data: 5 },
+])('a row with %o is none that was written', (wrong) => {
+  const row = { ...rowOf({ a: 1 }, undefined), ...wrong } as StoredRow
+  expect(rowIsIntact(row)).toBe(false)
+  expect(() => decodeRow(row)).toThrow(
+    expect.objectContaining({ code: 'EVENT_CORRUPT', position: 1 }),
+  )
+})

@@ -152,6 +152,7 @@ export interface StoredRow {
  * CodecMissingError when this program lacks what it was written with.
  */
 export function decodeRow(row: Omit<StoredRow, 'checksum'>): RecordedEvent {
+  if (!hasItsTypes(row)) throw new CorruptEventError(row.position, 'a column has another type')
   try {
     return {
       id: row.id,
@@ -169,6 +170,20 @@ export function decodeRow(row: Omit<StoredRow, 'checksum'>): RecordedEvent {
   } catch (cause) {
     throw unreadable(row, cause)
   }
+}
+
+/** A changed byte may turn a text into bytes or a number into none: the file says what is what. */
+function hasItsTypes(row: Omit<StoredRow, 'checksum'>): boolean {
+  return (
+    typeof row.id === 'string' &&
+    typeof row.version === 'number' &&
+    typeof row.time === 'number' &&
+    typeof row.recordedAt === 'number' &&
+    typeof row.schemaVersion === 'number' &&
+    typeof row.metadata === 'string' &&
+    typeof row.tagsText === 'string' &&
+    (typeof row.data === 'string' || row.data instanceof Uint8Array)
+  )
 }
 
 function unreadable({ position, data }: Pick<StoredRow, 'position' | 'data'>, cause: unknown) {
@@ -189,6 +204,7 @@ export function textOfRow(row: Pick<StoredRow, 'position' | 'data'>): string {
 
 /** Whether a row still has the content it was written with. Throws CodecMissingError. */
 export function rowIsIntact(row: StoredRow): boolean {
+  if (!hasItsTypes(row)) return false
   let data: string
   try {
     data = textOfRow(row)

@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { isEventualiError, seededRandom } from '../../src/kernel/index.ts'
 import { openStore, type Store, type VerifyProblem } from '../../src/store/index.ts'
 import { flipInKeptState, flipInRow, placedColumns } from '../harness/damage.ts'
@@ -26,10 +27,11 @@ export interface CorruptionInput {
 }
 
 /**
- * `row`: a bit of a column. `page`: a bit of the file. `log`: a bit of the write-ahead log.
+ * `row`: a bit of a column. `header`: a bit of what says which types and lengths a row's columns
+ * have. `page`: a bit of the file. `log`: a bit of the write-ahead log.
  * `cut`: the file ends early. `log-cut`: the write-ahead log does. `kept`: a bit of a kept state.
  */
-export type Damage = 'row' | 'page' | 'log' | 'cut' | 'log-cut' | 'kept'
+export type Damage = 'row' | 'header' | 'page' | 'log' | 'cut' | 'log-cut' | 'kept'
 
 /** What a run of damages came to. */
 export interface CorruptionResult {
@@ -45,6 +47,8 @@ export interface CorruptionResult {
 
 const FRAME = 24 + 4096
 const PAGE = 4096
+/** Bytes of a row before its id, about: the lengths and types of all columns, two keys. */
+const HEADER = 26
 
 interface Seen {
   /** An event as text, by its position. */
@@ -81,6 +85,18 @@ function flip(path: string): string {
   return `byte ${at}`
 }
 
+/** In the bytes before an event's id, where SQLite says what the columns of its row are. */
+function flipInHeader(): string {
+  const database = new DatabaseSync(file)
+  const row = database.prepare('SELECT id FROM eventuali_events ORDER BY random() LIMIT 1').get()
+  database.close()
+  const bytes = readFileSync(file)
+  const at = bytes.indexOf(String(row?.id)) - 1 - below(HEADER)
+  bytes[at] = (bytes[at] as number) ^ (1 << below(8))
+  writeFileSync(file, bytes)
+  return `of ${row?.id}, byte ${at}`
+}
+
 /** At an edge of a page or frame, or a byte beside it, or anywhere. */
 function cut(path: string, unit: number, head: number): string {
   const { size } = statSync(path)
@@ -109,6 +125,8 @@ function damage(kind: Damage): Done | undefined {
       // Its place in a stream is under no checksum: other rules find that, and name the stream.
       return placedColumns.has(flipped.column) ? { what, position: flipped.position } : { what }
     }
+    case 'header':
+      return { what: flipInHeader() }
     case 'page':
       return { what: flip(file) }
     case 'log':

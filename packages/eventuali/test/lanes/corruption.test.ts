@@ -82,7 +82,15 @@ async function runChild(
 }
 
 /** For each of the codecs. */
-const shares = { row: 134, page: 100, log: 70, cut: 34, 'log-cut': 34, kept: 34 } as const
+const shares = {
+  row: 134,
+  header: 60,
+  page: 100,
+  log: 70,
+  cut: 34,
+  'log-cut': 34,
+  kept: 34,
+} as const
 const kinds = ['found', 'harmless', 'prefixes', 'recordedAt'] as const
 
 const planOf = (counts: Partial<Record<Damage, number>>): Damage[] =>
