@@ -18,13 +18,19 @@ const alias = [
 const scale = Math.max(1, Number(process.env.EVENTUALI_SCALE ?? 1))
 const programs = 'packages/eventuali/test/harness/build-programs.ts'
 const exclude = ['**/node_modules/**', '**/dist/**', '**/.tmp/**']
-// Other ways to open a store that has been through its contract already: not on the oldest Node too.
-const ways =
+/**
+ * Not on the oldest Node too: other ways to open a store that has been through its contract
+ * already, and long searches for faults that have nothing to do with Node.
+ */
+const onlyOnNew =
   process.env.EVENTUALI_FLOOR === undefined
     ? []
     : [
         '**/postgres/{pool,codec,pgbouncer}.contract.test.ts',
         'packages/server/src/*.contract.test.ts',
+        '**/processes/crash.test.ts',
+        '**/pipelines/replay-store.test.ts',
+        '**/projections/faults.test.ts',
       ]
 
 export default defineConfig({
@@ -47,7 +53,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts'],
-          exclude: [...exclude, ...ways],
+          exclude: [...exclude, ...onlyOnNew],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -66,8 +72,18 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'programs',
+          include: ['packages/{cli,server}/test/*.test.ts'],
+          exclude,
+          testTimeout: 300_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'servers',
-          include: ['packages/*/test/**/*.test.ts'],
+          include: ['packages/eventuali/test/**/*.test.ts'],
           exclude: [...exclude, 'packages/*/test/lanes/**', 'packages/*/test/process/**'],
           // Some measure delays.
           fileParallelism: false,

@@ -25,7 +25,7 @@ const found = resolve('.tmp/coverage/coverage-final.json')
  */
 async function measure(): Promise<boolean> {
   rmSync(found, { force: true })
-  const projects = ['--project', 'unit', '--project', 'servers']
+  const projects = ['--project', 'unit', '--project', 'programs', '--project', 'servers']
   const args = ['run', ...projects, '--coverage.enabled', '--coverage.reportOnFailure', ...filters]
   const { exitCode } = await inQuickFolder((env) =>
     run(process.execPath, ['node_modules/vitest/vitest.mjs', ...args], {

@@ -8,7 +8,13 @@ const laneSeconds: ReadonlyMap<string, number> = new Map(
 /** Contracts are short to read and long to run. */
 const contractSeconds = 80
 const longTests: Readonly<Record<string, number>> = {
+  'tools/packed.test.ts': 75,
   'packages/eventuali/src/processes/crash.test.ts': 70,
+  'packages/eventuali/src/pipelines/replay-store.test.ts': 45,
+  'packages/server/test/schemathesis.test.ts': 40,
+  'packages/server/test/client-postgres.test.ts': 35,
+  'packages/eventuali/src/projections/faults.test.ts': 30,
+  'packages/cli/test/postgres.test.ts': 30,
   'packages/eventuali/src/store/fork.test.ts': 35,
   'packages/eventuali/src/pipelines/reading-thread.test.ts': 30,
   'packages/eventuali/src/schemas/narrowing.test.ts': 30,

@@ -19,7 +19,9 @@ const quickLanes = laneTable.filter(({ quick }) => quick === true)
 /** Everything but the long lanes, on the Node that the workspace is pinned to. */
 async function allSuites(): Promise<Tally[]> {
   const node = process.execPath
-  const unit = await vitestSuite('unit', ['unit', 'tools'], node, 15 * minute, { workers })
+  const unit = await vitestSuite('unit', ['unit', 'programs', 'tools'], node, 15 * minute, {
+    workers,
+  })
   return [
     unit,
     await adapterTableTally(unit.contract ?? []),
@@ -34,7 +36,8 @@ async function allSuites(): Promise<Tally[]> {
 
 /**
  * What the floor of line 22 must hold: the unit and contract tests. PostgreSQL once: its other ways
- * to be opened differ in what the server and its driver do, which is the same on every Node.
+ * to be opened differ in what the server and its driver do, which is the same on every Node, and so
+ * are the long searches for faults.
  */
 async function floorSuites(): Promise<Tally[]> {
   const node = resolve('node_modules/node-22/bin/node')

@@ -211,7 +211,7 @@ test.each([
   { data: null },
   { data: 5 },
 ])('a row with %o is none that was written', (wrong) => {
-  const row = { ...rowOf({ a: 1 }, undefined), ...wrong } as StoredRow
+  const row = { ...rowOf({ a: 1 }, undefined), ...wrong } as unknown as StoredRow
   expect(rowIsIntact(row)).toBe(false)
   expect(() => decodeRow(row)).toThrow(
     expect.objectContaining({ code: 'EVENT_CORRUPT', position: 1 }),
