@@ -182,7 +182,7 @@ export const laneTable: readonly Lane[] = [
   {
     file: 'lanes/slow-consumer',
     rows: ['R15'],
-    does: 'consumers that handle a batch in 250 ms over a backlog of 203,160 events, 150 MiB of it large ones, and a producer at full speed: what they hold and their resident memory grow by 64 MiB at most; ephemeral, durable, group and loop, SQLite and Postgres',
+    does: 'consumers that handle a batch in 250 ms over a backlog of 203,160 events, 150 MiB of it large ones, and a producer at full speed: what they hold and their resident memory grow by 64 MiB at most (with an allocator that gives back what was freed); ephemeral, durable, group and loop, SQLite and Postgres',
     budgetSeconds: 82,
     soakScale: 30,
   },

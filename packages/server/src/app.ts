@@ -5,6 +5,7 @@ import { accessOf, type Principal } from './access.ts'
 import { documentOf } from './document.ts'
 import { type Endpoint, run } from './endpoint.ts'
 import { Failure } from './failure.ts'
+import { Turns } from './feed-pages.ts'
 import { attemptsLimit, hostCheck, originAllowed, Places, rateOf } from './gate.ts'
 import { details, gauges, readiness } from './health.ts'
 import { answerMcp } from './mcp-endpoint.ts'
@@ -98,6 +99,7 @@ export function createServer<E extends EventInput>(
     transactions: new Transactions(erased.port, clock, limits),
     rebuilds: new Rebuilds(erased, clock, reportOf(options)),
     feeds: new Places('feeds', limits.feedsMax),
+    turns: new Turns(),
     requests: new Places('requests', limits.requestsMax),
     closing: closing.signal,
   }

@@ -1,5 +1,6 @@
 import { categoryOf, type RecordedEvent } from 'eventuali'
-import { FEED_BATCH, type FeedSource, fitting } from './feed.ts'
+import type { FeedSource } from './feed.ts'
+import { FEED_BATCH, fitting, PieceReader } from './feed-pages.ts'
 import type { ServerParts } from './parts.ts'
 import type { TailedEvent } from './tail.ts'
 
@@ -16,24 +17,20 @@ function matches(event: RecordedEvent, { types, categories, tags }: FeedFilter):
   return tags === undefined || tags.every((tag) => event.tags.includes(tag))
 }
 
-function texted(events: readonly RecordedEvent[]): readonly TailedEvent[] {
-  return events.map((event) => ({ event, text: JSON.stringify(event) }))
-}
-
 /** The log from a position on. */
 export function logFeed(parts: ServerParts, after: number, filter: FeedFilter): FeedSource {
   const { store, tail, limits } = parts
+  const reader = new PieceReader(parts.turns)
   let place = after
   const fromLog = async (): Promise<readonly TailedEvent[]> => {
     const bounds = { timeoutMs: limits.timeoutMs }
     const { safe } = await store.positions(bounds)
     if (safe <= place) return []
-    const read = store.readAll({ ...filter, after: place, limit: FEED_BATCH, ...bounds })
-    const page = await read.toArray()
-    const found = fitting(texted(page))
-    const isAll = page.length < FEED_BATCH && found.length === page.length
+    const { found, isEnd } = await reader.next((limit) =>
+      store.readAll({ ...filter, after: place, limit, ...bounds }),
+    )
     const last = found.at(-1)?.event.position ?? place
-    place = isAll ? Math.max(last, safe) : last
+    place = isEnd ? Math.max(last, safe) : last
     return found
   }
   return {
@@ -57,6 +54,7 @@ export function logFeed(parts: ServerParts, after: number, filter: FeedFilter): 
 /** A stream from a version on. */
 export function streamFeed(parts: ServerParts, stream: string, after: number): FeedSource {
   const { store, tail, limits } = parts
+  const reader = new PieceReader(parts.turns)
   let place = after
   // How far the tail was looked through for the stream; its events themselves come from the store.
   let seen = tail.position
@@ -78,10 +76,11 @@ export function streamFeed(parts: ServerParts, stream: string, after: number): F
       look()
       if (!isDue) return []
       isDue = false
-      const options = { from: place + 1, limit: FEED_BATCH, timeoutMs: limits.timeoutMs }
-      const page = await store.readStream(stream, options).toArray()
-      const found = fitting(texted(page))
-      isDue = found.length < page.length || page.length === FEED_BATCH
+      const bounds = { timeoutMs: limits.timeoutMs }
+      const { found, isEnd } = await reader.next((limit) =>
+        store.readStream(stream, { from: place + 1, limit, ...bounds }),
+      )
+      isDue ||= !isEnd
       place = found.at(-1)?.event.version ?? place
       return found
     },

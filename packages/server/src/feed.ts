@@ -5,11 +5,6 @@ import type { RequestContext } from './parts.ts'
 import { feedId } from './positions.ts'
 import { problemOf } from './problem.ts'
 
-/** Events in one piece of a feed. */
-export const FEED_BATCH = 200
-/** Characters after which a piece is sent, whatever is left. */
-const PIECE_CHARACTERS_MAX: number = 256 * 1024
-
 /** What a feed reads: a place, and what comes after it. */
 export interface FeedSource {
   /** The next events, not without a bound; none when there are none now. */
@@ -149,11 +144,14 @@ export class Feed {
     this.#silentSinceMs = clock.monotonic()
     const base = options.cloudEventSource ?? ''
     let frames = ''
-    for (const { event, text } of found) {
+    for (const [at, { event, text }] of found.entries()) {
       const data = this.#isCloud
         ? JSON.stringify(cloudFromEvent(event, base))
         : (text ?? JSON.stringify(event))
-      frames += `id: ${feedId(store.incarnation, this.#source.idOf(event))}\ndata: ${data}\n\n`
+      // Of those that stand in the place of one stored event only the last one may be resumed behind.
+      const isPart = found[at + 1]?.event.position === event.position
+      const id = feedId(store.incarnation, this.#source.idOf(event))
+      frames += isPart ? `data: ${data}\n\n` : `id: ${id}\ndata: ${data}\n\n`
     }
     return frames
   }
@@ -176,14 +174,4 @@ export class Feed {
     this.#abort.abort()
     this.#release()
   }
-}
-
-/** Cuts what was found where a piece gets too long; the source goes on behind it. */
-export function fitting<T extends { readonly text: string }>(found: readonly T[]): readonly T[] {
-  let characters = 0
-  for (const [at, { text }] of found.entries()) {
-    characters += text.length
-    if (characters > PIECE_CHARACTERS_MAX && at > 0) return found.slice(0, at)
-  }
-  return found
 }

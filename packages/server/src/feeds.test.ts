@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { defineEvents, event, openStore, replacedBy, type } from 'eventuali'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createServer } from './index.ts'
 import { server } from './server.test-support.ts'
 import { framesOf, takeEvents } from './sse.test-support.ts'
 
@@ -164,5 +166,73 @@ describe('feeds', () => {
       .toMatch(/eventuali_feeds_cut_total 1/)
     await expect(reader?.read()).rejects.toMatchObject({ code: 'CONNECTIONS_FULL' })
     expect((await request('GET', '/metrics')).text).toContain('eventuali_feeds 0\n')
+  })
+})
+
+/** Events that were stored as one each and are several today: `parts` of them. */
+const splitting = defineEvents({
+  Part: event(type<{ n: number; part: number }>(), {
+    version: 2,
+    formerly: ['Whole'],
+    upcast: {
+      1: ({ n, parts }) =>
+        replacedBy(
+          Array.from({ length: parts }, (_, part) => {
+            return { type: 'Part', data: { n, part }, version: 2 }
+          }),
+        ),
+    },
+  }),
+})
+
+describe('events that stand in the place of one', () => {
+  const serverOf = async () => {
+    const store = await openStore('memory:', { events: [splitting], unknown: 'allow' })
+    const made = createServer(store, { auth: { anonymous: 'admin' } })
+    onTestFinished(async () => {
+      await made.close()
+      await store.close()
+    })
+    return { app: made.app, store }
+  }
+  const whole = (n: number, parts: number) => ({ type: 'Whole', data: { n, parts } })
+  const wanted = (sizes: readonly number[]) =>
+    sizes.flatMap((parts, n) => Array.from({ length: parts }, (_, part) => `${n}.${part}`))
+  // Around the number that is asked for first, and far more than that in the place of one.
+  const sizes = [...Array.from({ length: 30 }, (_, n) => n % 4), 70, 1, 0, 250, 2, 24, 3, 0]
+
+  it.each(['/v1/feed?after=0', '/v1/streams/s-1/feed?after=0'])('are all in %s', async (path) => {
+    const { app, store } = await serverOf()
+    await store.append(
+      's-1',
+      sizes.map((parts, n) => whole(n, parts)),
+    )
+    const all = wanted(sizes)
+    const frames = await takeEvents(await app.request(path), all.length)
+    expect(frames.map(({ data }) => `${data.data.n}.${data.data.part}`)).toEqual(all)
+    // Whoever leaves in their midst comes back before the first of them.
+    const ids = frames.map(({ id }) => id)
+    const [first, last] = [all.indexOf('33.0'), all.indexOf('33.249')]
+    expect(ids.slice(first, last).every((id) => id === undefined)).toBe(true)
+    expect(ids[last]).toBe(`${store.incarnation}:34`)
+  })
+})
+
+describe('feeds that catch up', () => {
+  it('leave the thread to others between two pieces', async () => {
+    const { app, store } = await server()
+    const large = Array.from({ length: 100 }, () => ({ type: 'Large', data: 'x'.repeat(10_000) }))
+    for (let n = 0; n < 5; n++) await store.append('large-1', large)
+    const order: string[] = []
+    const live = await app.request('/v1/feed')
+    const following = takeEvents(live, 1).then(() => order.push('live'))
+    const late = Array.from({ length: 10 }, async () => {
+      await takeEvents(await app.request('/v1/feed?after=0'), 500)
+      order.push('late')
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    await store.append('s-1', numbers(1))
+    await Promise.all([following, ...late])
+    expect(order[0]).toBe('live')
   })
 })

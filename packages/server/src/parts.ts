@@ -1,6 +1,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import type { Clock, Random, Store } from 'eventuali'
 import type { Access, Principal } from './access.ts'
+import type { Turns } from './feed-pages.ts'
 import type { Places } from './gate.ts'
 import type { Metrics } from './metrics.ts'
 import type { Limits, ServerOptions } from './options.ts'
@@ -21,6 +22,8 @@ export interface ServerParts {
   readonly transactions: Transactions
   readonly rebuilds: Rebuilds
   readonly feeds: Places
+  /** What feeds read of the log that is no longer held. */
+  readonly turns: Turns
   readonly requests: Places
   /** Aborted when the server closes. */
   readonly closing: AbortSignal

@@ -23,6 +23,7 @@ export interface ChildOptions {
   /** In front of the command: `strace …`. */
   readonly before?: readonly string[]
   readonly nodeOptions?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
 }
 
 interface Message {
@@ -52,7 +53,7 @@ export function startChild(from: string, program: string, options: ChildOptions)
   const [command = '', ...args] = [...words, file, JSON.stringify(options.input)]
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { ...process.env, NODE_COMPILE_CACHE: cache, NODE_OPTIONS: '' },
+    env: { ...process.env, NODE_COMPILE_CACHE: cache, NODE_OPTIONS: '', ...options.env },
   })
   return watched(child, program)
 }
