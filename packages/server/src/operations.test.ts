@@ -1,5 +1,5 @@
 import { collection, defineEvents, defineProjection, openStore, type } from 'eventuali'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createServer } from './index.ts'
 import { server } from './server.test-support.ts'
 
@@ -115,6 +115,83 @@ describe('subscriptions', () => {
   })
 })
 
+describe('dead letters of a subscription', () => {
+  /** A server whose mailer has parked an event of each of three orders. */
+  async function parked() {
+    const made = await server()
+    const options = { name: 'mailer', after: 0, onPoison: 'park-key', partitionBy: 'stream' }
+    const subscription = made.store.subscribe(
+      { ...options, retry: { retryCountMax: 0 } } as never,
+      () => {
+        throw new Error('no mail today')
+      },
+    )
+    for (const id of ['1', '2', '3']) await made.place(id)
+    const lettersIn = async (state: string) => {
+      const { json } = await made.request('GET', `/v1/dead-letters?state=${state}`)
+      return json.letters.map(({ stream }: { stream: string }) => stream).sort()
+    }
+    await expect
+      .poll(() => lettersIn('parked'), { timeout: 10_000 })
+      .toEqual(['order-1', 'order-2', 'order-3'])
+    // Nobody handles them from here on: what is asked for is seen as it was asked.
+    await subscription.stop()
+    return { ...made, lettersIn }
+  }
+  const of = '/v1/subscriptions/mailer'
+
+  it('are retried by their key, given up by their key or all at once, and pruned', async () => {
+    const { request, lettersIn, store } = await parked()
+    const discardAll = vi.spyOn(store.deadLetters, 'discardAll')
+    const prune = vi.spyOn(store.deadLetters, 'prune')
+    const retried = await request('POST', `${of}/retry-dead-letters`, { key: 'order-2' })
+    expect(retried.json).toEqual({ requested: 1 })
+    expect(await lettersIn('requested')).toEqual(['order-2'])
+    const body = { reason: 'a test order', key: 'order-3' }
+    const one = await request('POST', `${of}/discard-dead-letters`, body)
+    expect([one.status, one.json]).toEqual([200, { discarded: 1 }])
+    expect(await lettersIn('discarded')).toEqual(['order-3'])
+    const rest = await request('POST', `${of}/discard-dead-letters`, { reason: 'gone' })
+    expect(rest.json).toEqual({ discarded: 1 })
+    expect(await lettersIn('discarded')).toEqual(['order-1', 'order-3'])
+    expect(discardAll.mock.calls).toMatchObject([
+      ['mailer', { ...body, actor: 'anonymous' }],
+      ['mailer', { reason: 'gone', actor: 'anonymous' }],
+    ])
+    const remove = async (given: object) =>
+      (await request('POST', '/v1/dead-letters/prune', given)).json
+    expect(await remove({ before: '2001-01-01T00:00:00Z' })).toEqual({ removed: 0 })
+    const before = '2999-01-01T00:00:00Z'
+    expect(await remove({ before, subscription: 'mailer' })).toEqual({ removed: 2 })
+    expect(await remove({ before })).toEqual({ removed: 0 })
+    expect(prune.mock.lastCall).toMatchObject([{ before: new Date(before), actor: 'anonymous' }])
+    expect(await lettersIn('any')).toEqual(['order-2'])
+  })
+
+  it('stay as they are when the request does not fit, or names nobody', async () => {
+    const { request, lettersIn } = await parked()
+    for (const [path, body] of [
+      [`${of}/discard-dead-letters`, {}],
+      [`${of}/discard-dead-letters`, { reason: ' ' }],
+      [`${of}/discard-dead-letters`, { reason: 'gone', key: '' }],
+      [`${of}/retry-dead-letters`, { key: 7 }],
+      ['/v1/dead-letters/prune', {}],
+      ['/v1/dead-letters/prune', { before: 'yesterday' }],
+    ] as const) {
+      expect([path, body, (await request('POST', path, body)).status]).toEqual([path, body, 422])
+    }
+    for (const [path, body] of [
+      ['/v1/subscriptions/nailer/discard-dead-letters', { reason: 'gone' }],
+      ['/v1/subscriptions/nailer/retry-dead-letters', {}],
+      ['/v1/dead-letters/prune', { before: '2999-01-01T00:00:00Z', subscription: 'nailer' }],
+    ] as const) {
+      const { status, json } = await request('POST', path, body)
+      expect([path, status, json.detail]).toEqual([path, 404, 'there is no subscription "nailer"'])
+    }
+    expect(await lettersIn('parked')).toHaveLength(3)
+  })
+})
+
 describe('kept states', () => {
   it('are made, listed and dropped', async () => {
     const { request, place } = await server()
@@ -173,6 +250,9 @@ it('what changes something takes an admin', async () => {
     ['POST', `${at}/switch`],
     ['POST', `${at}/rollback`],
     ['POST', '/v1/subscriptions/mailer/reset'],
+    ['POST', '/v1/subscriptions/mailer/retry-dead-letters'],
+    ['POST', '/v1/subscriptions/mailer/discard-dead-letters'],
+    ['POST', '/v1/dead-letters/prune'],
     ['POST', '/v1/aggregates/order/1/snapshots'],
     ['DELETE', '/v1/snapshots?all=true'],
     ['POST', '/v1/schemas'],

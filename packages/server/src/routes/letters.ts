@@ -21,6 +21,7 @@ const letter = z
   })
   .openapi('DeadLetter')
 
+const reason = z.string().trim().min(1).max(1000)
 const params = z.object({ id: z.string().min(1).max(500) })
 
 const list = endpoint({
@@ -84,7 +85,7 @@ const discard = endpoint({
   summary: 'Give it up',
   role: 'admin',
   params,
-  body: z.strictObject({ reason: z.string().trim().min(1).max(1000) }),
+  body: z.strictObject({ reason }),
   answers: { 200: { description: 'The letter as it is now', schema: letter } },
   errors: [409, 413, 415],
   handle: async ({ params: { id }, body }, { parts, principal }) => {
@@ -95,14 +96,31 @@ const discard = endpoint({
   },
 })
 
+/** Throws Failure when nothing of the name has ever run, or left letters: a slip of the pen. */
+async function assertSubscription({ store }: ServerParts, name: string): Promise<void> {
+  if ((await store.subscriptions.status(name)) !== undefined) return
+  const some = await store.deadLetters.list({ subscription: name, state: 'any', limit: 1 })
+  if (some.length > 0) return
+  throw new Failure('NOT_FOUND', `there is no subscription ${JSON.stringify(name)}`)
+}
+
+const subscriptionName = z.string().min(1).max(200).openapi({ example: 'mailer' })
+const subscriptionParams = z.object({ subscription: subscriptionName })
+const key = z
+  .string()
+  .min(1)
+  .max(1000)
+  .optional()
+  .openapi({ description: 'Only those of this key, as letters show it.', example: 'order-17' })
+
 const retryAll = endpoint({
   method: 'post',
   path: '/v1/subscriptions/{subscription}/retry-dead-letters',
   tag: 'Dead letters',
-  summary: 'Have all parked letters of a subscription handled again',
+  summary: 'Have all parked letters of a subscription handled again, or those of one key',
   role: 'admin',
-  params: z.object({ subscription: z.string().min(1).max(200).openapi({ example: 'mailer' }) }),
-  body: z.strictObject({}),
+  params: subscriptionParams,
+  body: z.strictObject({ key }),
   isBodyOptional: true,
   answers: {
     200: {
@@ -111,12 +129,64 @@ const retryAll = endpoint({
     },
   },
   errors: [409, 413, 415],
-  handle: async ({ params: { subscription } }, { parts, principal }) => {
-    const { deadLetters } = parts.store
-    const requested = await deadLetters.retryAll(subscription, { actor: principal.name })
+  handle: async ({ params: { subscription }, body }, { parts, principal, signal }) => {
+    await assertSubscription(parts, subscription)
+    const selection = { ...body, actor: principal.name, signal }
+    const requested = await parts.store.deadLetters.retryAll(subscription, selection)
     return json({ requested })
   },
 })
 
+const discardAll = endpoint({
+  method: 'post',
+  path: '/v1/subscriptions/{subscription}/discard-dead-letters',
+  tag: 'Dead letters',
+  summary: 'Give all parked letters of a subscription up, or those of one key',
+  description:
+    'For a reason that is kept. Page by page: when the caller goes, the rest stays parked.',
+  role: 'admin',
+  params: subscriptionParams,
+  body: z.strictObject({ reason, key }),
+  answers: {
+    200: {
+      description: 'How many letters were given up',
+      schema: z.object({ discarded: z.int() }).openapi('DiscardedLetters'),
+    },
+  },
+  errors: [409, 413, 415],
+  handle: async ({ params: { subscription }, body }, { parts, principal, signal }) => {
+    await assertSubscription(parts, subscription)
+    const selection = { ...body, actor: principal.name, signal }
+    const discarded = await parts.store.deadLetters.discardAll(subscription, selection)
+    return json({ discarded })
+  },
+})
+
+const prune = endpoint({
+  method: 'post',
+  path: '/v1/dead-letters/prune',
+  tag: 'Dead letters',
+  summary: 'Remove letters that were done or discarded before a time',
+  description:
+    'Of one subscription, or of all. Parked ones stay, however old. Page by page: when the caller goes, the rest stays.',
+  role: 'admin',
+  body: z.strictObject({ before: shapes.moment, subscription: subscriptionName.optional() }),
+  answers: {
+    200: {
+      description: 'How many letters were removed',
+      schema: z.object({ removed: z.int() }).openapi('PrunedLetters'),
+    },
+  },
+  errors: [409, 413, 415],
+  handle: async ({ body }, { parts, principal, signal }) => {
+    if (body.subscription !== undefined) await assertSubscription(parts, body.subscription)
+    const asked = { ...body, actor: principal.name, signal }
+    const removed = await parts.store.deadLetters.prune(asked)
+    return json({ removed })
+  },
+})
+
 /** Dead letters. */
-export const letterEndpoints: readonly Endpoint[] = [list, show, retry, discard, retryAll]
+export const letterEndpoints: readonly Endpoint[] = [
+  ...[list, show, retry, discard, retryAll, discardAll, prune],
+]
