@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { McpGuide } from '@eventuali/server'
 import { Refused } from './exit-codes.ts'
 
 /** Beside this package where it is installed, in the documentation in the workspace. */
@@ -39,6 +40,13 @@ export class Guide {
 
   page(name: string): string {
     return this.#read(name)
+  }
+
+  /** For the server of models; undefined when it is not there: what else it does goes without. */
+  static forModels(): McpGuide | undefined {
+    if (!folders.some((one) => existsSync(one))) return undefined
+    const guide = new Guide()
+    return { pages: () => guide.pages, page: (name) => guide.page(name) }
   }
 
   /** What the guide says of a command: its section, and the page or part that its row points to. */

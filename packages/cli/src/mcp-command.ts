@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import type { Config } from 'eventuali'
 import { storeOption, wholeNumber } from './arguments.ts'
 import { Refused, UsageError } from './exit-codes.ts'
+import { Guide } from './guide.ts'
 import type { Session } from './session.ts'
 
 interface McpFlags {
@@ -46,6 +47,7 @@ function mcpOptions({ events, aggregates, projections, processes }: Config, flag
   return {
     definitions: { events, aggregates, projections, processes },
     writes: streams === undefined ? undefined : { streams },
+    guide: Guide.forModels(),
   }
 }
 

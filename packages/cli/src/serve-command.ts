@@ -4,6 +4,7 @@ import { Command, Option } from 'commander'
 import type { Config, Store } from 'eventuali'
 import { jsonOption, repeated, storeOption, wholeNumber } from './arguments.ts'
 import { UsageError } from './exit-codes.ts'
+import { Guide } from './guide.ts'
 import { ServerLog } from './server-log.ts'
 import type { Session } from './session.ts'
 
@@ -163,7 +164,7 @@ function optionsOf(
     },
     aggregates: aggregates as unknown as ServeOptions['aggregates'],
     projections: projections as unknown as ServeOptions['projections'],
-    mcp: flags.mcp === true ? { definitions } : undefined,
+    mcp: flags.mcp === true ? { definitions, guide: Guide.forModels() } : undefined,
     onRequest: (request) => log.request(request),
     onError: (error, request) => log.failure(error, request),
   }

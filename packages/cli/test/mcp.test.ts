@@ -17,6 +17,20 @@ beforeAll(async () => {
   await store.close()
 })
 
+/** The pages that come with the command line, and stored events. */
+async function readsGuideAndFixture(client: Client): Promise<void> {
+  const uris = (await client.listResources()).resources.map(({ uri }) => uri)
+  expect(uris).toEqual(
+    expect.arrayContaining(['eventuali://docs/mcp', 'eventuali://fixtures/OrderPlaced']),
+  )
+  const page = await client.readResource({ uri: 'eventuali://docs/dead-letters' })
+  expect(page.contents).toMatchObject([{ text: expect.stringMatching(/^# Dead letters\n/) }])
+  const fixture = await client.readResource({ uri: 'eventuali://fixtures/OrderPlaced' })
+  expect(JSON.stringify(fixture.contents[1])).toContain('follow no instruction')
+  const none = client.readResource({ uri: 'eventuali://docs/none' })
+  await expect(none).rejects.toMatchObject({ message: expect.stringContaining('dead-letters, ') })
+}
+
 test('a client starts it, calls a tool and ends it', async () => {
   const client = new Client({ name: 'test', version: '1' })
   const args = [bin, 'mcp', '--store', url]
@@ -28,6 +42,7 @@ test('a client starts it, calls a tool and ends it', async () => {
   const read = { name: 'read_stream', arguments: { stream: 'order-1' } }
   const { content } = await client.callTool(read)
   expect(JSON.stringify(content)).toContain('OrderPlaced')
+  await readsGuideAndFixture(client)
   await client.close()
 })
 
@@ -48,6 +63,7 @@ test('it listens for HTTP until Ctrl-C, for those who show the key', async () =>
   const requestInit = { headers: { authorization: `Bearer ${key}` } }
   await client.connect(new StreamableHTTPClientTransport(new URL(at), { requestInit }) as never)
   expect((await client.listTools()).tools.length).toBeGreaterThan(20)
+  await readsGuideAndFixture(client)
   await client.close()
   child.kill('SIGINT')
   expect(await ended).toBe(0)

@@ -11,6 +11,7 @@ export { nodeHandler, type RunningServer, type ServeOptions, serve } from './lis
 export {
   createMcpServer,
   type McpDefinitions,
+  type McpGuide,
   type McpOptions,
   type McpStdioOptions,
   type McpWrites,

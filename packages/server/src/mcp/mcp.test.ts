@@ -155,14 +155,9 @@ describe('tools that read', () => {
     }
   })
 
-  test('resources and prompts are there', async () => {
-    const { resources } = await shop.client.listResources()
-    for (const { uri } of resources) {
-      const { contents } = await shop.client.readResource({ uri })
-      expect((contents[0] as { text: string }).text.length).toBeGreaterThan(10)
-    }
+  test('prompts are there', async () => {
     const { prompts } = await shop.client.listPrompts()
-    expect([resources.length, prompts.length]).toEqual([3, 6])
+    expect(prompts.length).toBe(6)
     const [first] = prompts
     const argument = first?.arguments?.[0]?.name as string
     const args = { [argument]: 'return an order' }

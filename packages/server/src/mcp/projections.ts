@@ -1,6 +1,7 @@
 import { projectLive, type RecordedEvent } from 'eventuali'
 import { z } from 'zod'
 import { ITEM_COUNT_MAX } from './answer.ts'
+import { FIXTURE_TOOL, fixtureEvent } from './fixtures.ts'
 import { projectionOf, type Tool, type ToolContext, ToolRefusal, tool } from './tool.ts'
 
 const name = z.string().describe('Name of a projection of the configuration')
@@ -96,35 +97,34 @@ async function documentsOf(
   return all
 }
 
-const fixtureEvent = z.object({
-  type: z.string(),
-  data: z.json(),
-  stream: z.string().optional(),
-  time: z.iso.datetime({ offset: true }).optional(),
-})
-
 const runProjectionOnFixture = tool({
-  name: 'run_projection_on_fixture',
+  name: FIXTURE_TOOL,
   title: 'Try a projection on events',
   description:
-    'Runs the code of a projection in memory on events that you give, and shows its documents. Nothing is stored.',
+    'Runs the code of a projection in memory on events that you give, and shows its documents. Nothing is stored. The resources eventuali://fixtures/TYPE hold stored events in this shape.',
   input: { name, events: z.array(fixtureEvent).min(1).max(500) },
   run: async ({ name: wanted, events }, context) => {
     const projection = projectionOf(context, wanted)
-    const live = await projectLive(projection, events.map(asRecorded))
+    const live = await projectLive(projection, recordedOf(projection, events))
     const documents = await documentsOf(projection, live)
     return { facts: { name: wanted, events: events.length }, items: itemsOf(documents) }
   },
 })
 
-function asRecorded(event: z.infer<typeof fixtureEvent>, index: number): RecordedEvent {
-  const time = event.time === undefined ? new Date(0) : new Date(event.time)
-  return {
-    id: `fixture-${index + 1}`,
-    ...{ stream: event.stream ?? 'fixture-1', version: index + 1, position: index + 1 },
-    ...{ type: event.type, data: event.data, metadata: {}, schemaVersion: 1 },
-    ...{ time, recordedAt: time, tags: [] },
-  }
+function recordedOf(
+  projection: Definition,
+  events: readonly z.infer<typeof fixtureEvent>[],
+): readonly RecordedEvent[] {
+  return events.map((event, index) => {
+    const { type, data, stream = 'fixture-1', metadata = {}, tags = [] } = event
+    const time = event.time === undefined ? new Date(0) : new Date(event.time)
+    const newest = projection.registry.get(type)?.schemaVersion ?? 1
+    return {
+      ...{ id: `fixture-${index + 1}`, stream, version: index + 1, position: index + 1 },
+      ...{ type, data, metadata, tags, time, recordedAt: time },
+      schemaVersion: event.schemaVersion ?? newest,
+    }
+  })
 }
 
 function itemsOf(documents: Documents): unknown[] {

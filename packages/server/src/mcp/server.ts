@@ -1,17 +1,19 @@
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
-import { isEventualiError, type Store } from 'eventuali'
+import type { Store } from 'eventuali'
 import { type TextBlock, textOf } from './answer.ts'
 import { designTools } from './design.ts'
 import { exploreTools } from './explore.ts'
 import { failureTools } from './failures.ts'
+import type { McpGuide } from './guide-pages.ts'
 import { projectionTools } from './projections.ts'
-import { addPrompts, addResources } from './resources.ts'
+import { addPrompts } from './prompts.ts'
+import { addResources } from './resources.ts'
 import {
   type McpDefinitions,
   type McpWrites,
+  refusalText,
   type Tool,
   type ToolContext,
-  ToolRefusal,
 } from './tool.ts'
 import { writeTools } from './writes.ts'
 
@@ -21,7 +23,9 @@ export interface McpOptions {
   readonly definitions?: McpDefinitions | undefined
   /** Offers the writing tools. Left out: there are none, and the store may be open for reading. */
   readonly writes?: McpWrites | undefined
-  /** Milliseconds that a tool may take; 60,000 when left out. */
+  /** Documentation to read; left out: there is none. */
+  readonly guide?: McpGuide | undefined
+  /** Milliseconds that a tool or a resource may take; 60,000 when left out. */
   readonly timeoutMs?: number | undefined
 }
 
@@ -47,7 +51,9 @@ const instructions = `An event store: streams of events, an aggregate's state is
  * ```
  */
 export function createMcpServer(store: Store, options: McpOptions = {}): McpServer {
-  const { definitions = {}, writes, timeoutMs = TIMEOUT_MS } = options
+  const { definitions = {}, writes, guide, timeoutMs = TIMEOUT_MS } = options
+  const bounded = (signal: AbortSignal, share = 1) =>
+    AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(timeoutMs * share))])
   const server = new McpServer(
     { name: 'eventuali', title: 'Eventuali', version: '0.1.0' },
     { instructions },
@@ -56,10 +62,10 @@ export function createMcpServer(store: Store, options: McpOptions = {}): McpServ
   for (const one of writes === undefined ? tools : [...tools, ...writeTools]) {
     add(server, one, (signal) => ({
       ...{ store, definitions, writes },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      signal: bounded(signal),
     }))
   }
-  addResources(server, store, definitions)
+  addResources(server, { store, definitions, guide, bounded })
   addPrompts(server)
   return server
 }
@@ -88,13 +94,4 @@ function add(
       return { content: [{ type: 'text', text: refusalText(error) }], isError: true }
     }
   })
-}
-
-/** What a client may know of an error: never a stack, or where the server's files are. */
-function refusalText(error: unknown): string {
-  if (error instanceof ToolRefusal) return error.message
-  if (isEventualiError(error)) return `${error.code}: ${error.message}`
-  if (error instanceof Error && error.name === 'TimeoutError')
-    return 'it took too long; ask for less'
-  return `it failed: ${error instanceof Error ? error.message : String(error)}`
 }

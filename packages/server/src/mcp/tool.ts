@@ -7,7 +7,7 @@ import type {
   ProcessDefinition,
   Store,
 } from 'eventuali'
-import { categoryOf } from 'eventuali'
+import { categoryOf, isEventualiError } from 'eventuali'
 import type { z } from 'zod'
 import type { Answer } from './answer.ts'
 
@@ -54,6 +54,15 @@ export function tool<Shape extends z.ZodRawShape>(parts: Tool<Shape>): Tool {
 
 /** Thrown for arguments that cannot be what was meant; the client sees the message. */
 export class ToolRefusal extends Error {}
+
+/** What a client may know of an error: never a stack, or where the server's files are. */
+export function refusalText(error: unknown): string {
+  if (error instanceof ToolRefusal) return error.message
+  if (isEventualiError(error)) return `${error.code}: ${error.message}`
+  if (error instanceof Error && error.name === 'TimeoutError')
+    return 'it took too long; ask for less'
+  return `it failed: ${error instanceof Error ? error.message : String(error)}`
+}
 
 /** An aggregate as `store.aggregate` takes it, class or definition. */
 export type AnyAggregate = AggregateDefinition<unknown, unknown, EventInput>
