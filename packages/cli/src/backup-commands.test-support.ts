@@ -71,7 +71,12 @@ export async function backupsAndRestores(store: string, empty: () => Promise<str
   const past = await empty()
   const before = ['--to-time', '2001-01-01', '--json']
   const none = await run(['restore', folder, '--store', past, ...before, ...sealed], { env })
-  expect(JSON.parse(none.out)).toMatchObject({ position: 0, problems: 0 })
+  expect(none).toMatchObject({ code: 1, out: '' })
+  expect(none.err).toMatch(/recorded from \d{4}-\S+Z to \S+Z, and times here go by recordedAt/)
+  // Nothing was begun: the same place takes another end.
+  const zero = ['--to-position', '0', '--json']
+  const empty0 = await run(['restore', folder, '--store', past, ...zero, ...sealed], { env })
+  expect(JSON.parse(empty0.out)).toMatchObject({ position: 0, resumedAfter: 0, problems: 0 })
 
   const bytes = readFileSync(made.file)
   bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 4

@@ -28,14 +28,11 @@ it('fork copies a store up to a position or a time into a file of its own', asyn
 
   const again = await fork('--into', into)
   expect(again).toMatchObject({ code: 1, err: expect.stringContaining('exists already') })
-  const early = await fork(
-    '--into',
-    `sqlite:${join(folder, 'early.db')}`,
-    '--at',
-    '2001-01-01',
-    '--json',
-  )
-  expect(JSON.parse(early.out)).toMatchObject({ position: 0, events: 0, reduced: [] })
+  const early = await fork('--into', `sqlite:${join(folder, 'x.db')}`, '--at', '2001-01-01')
+  expect(early).toMatchObject({ code: 1, out: '' })
+  expect(early.err).toMatch(/recorded from \d{4}-\S+Z to \S+Z, and times here go by recordedAt/)
+  const none = await fork('--into', `sqlite:${join(folder, 'none.db')}`, '--at', '0', '--json')
+  expect(JSON.parse(none.out)).toMatchObject({ position: 0, events: 0, reduced: [] })
   expect(await fork('--into', join(folder, 'x.db'), '--at', '9')).toMatchObject({
     code: 1,
     err: expect.stringContaining('beyond the newest safe position, 3'),

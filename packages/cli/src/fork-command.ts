@@ -14,6 +14,15 @@ interface ForkFlags {
   readonly json?: boolean
 }
 
+const help = `
+Examples:
+  eventuali fork --into preview.db --at 40000
+  eventuali fork --into preview.db --at 2026-03-01T12:00:00Z
+
+A time is when the store recorded the events, which an import does all at once, whatever their own
+times are.
+`
+
 const MINUTES_MAX: number = 7 * 24 * 60
 
 /** `fork` */
@@ -22,10 +31,10 @@ export function forkCommand(session: Session): Command {
     .description('copy the store up to a position or moment into a new one, while it is in use')
     .addOption(storeOption())
     .requiredOption('--into <name>', 'a new file (SQLite), or a new schema beside (Postgres)')
-    .option('--at <bound>', 'the last position, or a time by the store; all when left out', bound)
+    .option('--at <bound>', 'the last position, or a time of recording; all when left out', bound)
     .option('--timeout <minutes>', 'give up after; 60', wholeNumber(1, MINUTES_MAX))
     .addOption(jsonOption('the result as one line of JSON'))
-    .addHelpText('after', '\nExample:\n  eventuali fork --into preview.db --at 2013-01-31')
+    .addHelpText('after', help)
     .action((flags: ForkFlags) => runFork(session, flags))
 }
 

@@ -25,7 +25,8 @@ Examples:
   eventuali restore full.backup monday.backup --store sqlite:again.db --to-position 40000
   eventuali restore backups/ --check
 
-Interrupted, the same command goes on where it was.
+A time is when the store recorded the events, which an import does all at once, whatever their own
+times are. Interrupted, the same command goes on where it was.
 `
 
 /** `restore` */

@@ -206,6 +206,7 @@ export {
 } from './projection-errors.ts'
 export { ProjectionMissingError, RecordConflictError } from './read-side-errors.ts'
 export { Recoding } from './recode.ts'
+export { nothingRecordedBy, type RecordedTimes } from './recorded-times.ts'
 export { reject } from './reject.ts'
 export { RemoteError, type RemoteFailure } from './remote-errors.ts'
 export { ReplayTargetError, WorkerFailedError } from './replay-errors.ts'

@@ -191,10 +191,30 @@ describeStores('forks', ({ adapter, open, forkPlace }) => {
     const fork = await openStore(await openFork())
     expect((await wholeLog(fork)).map(({ data }) => data)).toEqual([{ n: 0 }, { n: 1 }])
     const { into: none } = forkPlace()
-    expect(await store.fork({ into: none, at: new Date(0) })).toMatchObject({
-      position: 0,
-      events: 0,
+    expect(await store.fork({ into: none, at: 0 })).toMatchObject({ position: 0, events: 0 })
+  })
+
+  test('not at a moment before all was recorded, as of history that was imported', async () => {
+    const store = await openStore(await open())
+    const old = new Date('2013-01-31T10:00:00Z')
+    // Where there is nothing, nothing is missed.
+    expect(await store.fork({ into: forkPlace().into, at: old })).toMatchObject({ position: 0 })
+    const times = []
+    for (const stream of ['flight-1', 'flight-2']) {
+      const { events } = await store.append(stream, { type: 'Landed', data: {}, time: old })
+      times.push(events[0]?.recordedAt.toISOString())
+    }
+    await store.archive('flight-1')
+    const last = (await wholeLog(store)).at(-1)?.recordedAt.toISOString()
+    const { into } = forkPlace()
+    await expect(store.fork({ into, at: old })).rejects.toMatchObject({
+      ...{ code: 'ARGUMENT_INVALID', argument: 'at' },
+      message: expect.stringContaining(
+        `recorded from ${times[0]} to ${last}, and times here go by`,
+      ),
     })
+    // Nothing was made under the name.
+    expect(await store.fork({ into })).toMatchObject({ events: 3 })
   })
 
   test('appends go on meanwhile, and none of them is in it', async () => {

@@ -1,5 +1,5 @@
-import { InvalidArgumentError } from '../model/index.ts'
-import type { EventStore } from '../ports/index.ts'
+import { InvalidArgumentError, nothingRecordedBy, type RecordedEvent } from '../model/index.ts'
+import type { EventStore, LogQuery } from '../ports/index.ts'
 import type { BoundedCall } from './read-options.ts'
 
 /** How far a fork has come. */
@@ -18,7 +18,8 @@ export interface ForkOptions extends BoundedCall {
   readonly into: string
   /**
    * The last position that is copied, or a moment by the store's clock: the last event recorded at
-   * or before it. The newest safe position when left out.
+   * or before it; one before the first event was recorded is refused. The newest safe position when
+   * left out.
    */
   readonly at?: number | Date | undefined
   /**
@@ -75,12 +76,7 @@ async function positionAt(
   const { safe } = await port.positions(call)
   if (at === undefined) return safe
   if (at instanceof Date && !Number.isNaN(at.getTime())) {
-    const until = at.getTime() + 1
-    const last = { direction: 'backward', by: 'recordedAt', limit: 1, upTo: safe } as const
-    for await (const page of port.readLog({ ...last, until, includeArchived: true }, call)) {
-      return page[0]?.position ?? 0
-    }
-    return 0
+    return positionByTime(port, at.getTime(), safe, call)
   }
   if (typeof at !== 'number' || !Number.isSafeInteger(at) || at < 0) {
     throw new InvalidArgumentError('at', 'must be a position (an integer of 0 or more) or a Date')
@@ -89,4 +85,31 @@ async function positionAt(
     throw new InvalidArgumentError('at', `is ${at}, beyond the newest safe position, ${safe}`)
   }
   return at
+}
+
+/** The last position recorded by a time. Throws InvalidArgumentError where all came later. */
+async function positionByTime(
+  port: EventStore,
+  time: number,
+  safe: number,
+  call: BoundedCall,
+): Promise<number> {
+  const one = { by: 'recordedAt', limit: 1, upTo: safe, includeArchived: true } as const
+  const found = await oneOf(port, { ...one, direction: 'backward', until: time + 1 }, call)
+  if (found !== undefined) return found.position
+  const first = await oneOf(port, { ...one, direction: 'forward' }, call)
+  const last = await oneOf(port, { ...one, direction: 'backward' }, call)
+  if (first === undefined || last === undefined) return 0
+  const recorded = { first: first.recordedAt.getTime(), last: last.recordedAt.getTime() }
+  const instead = 'give a later time, or a position: 0 copies no event'
+  throw nothingRecordedBy('at', time, recorded, instead)
+}
+
+async function oneOf(
+  port: EventStore,
+  query: LogQuery,
+  call: BoundedCall,
+): Promise<RecordedEvent | undefined> {
+  for await (const [event] of port.readLog(query, call)) return event
+  return undefined
 }

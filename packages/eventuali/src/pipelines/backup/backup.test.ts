@@ -1,7 +1,7 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { openStore } from '../../store/index.ts'
 import { openMemoryStore } from '../../stores/memory/index.ts'
 import { backupStore, checkBackup, restoreBackup } from './index.ts'
@@ -72,12 +72,39 @@ it('increments go on from one another, and end at any position or time', async (
   expect(await restored({})).toEqual(await contentOf(source))
   expect(await restored({ toPosition: second.upTo })).toEqual(middle)
   expect(await restored({ toTime: new Date(1_999) })).toEqual(first)
-  expect((await restored({ toTime: new Date(0) })).log).toEqual([])
+  expect((await restored({ toPosition: 0 })).log).toEqual([])
   const third12 = await restored({ toPosition: 12 })
   expect(third12.log).toEqual(first.log.filter(({ position }) => position <= 12))
   const whole = await opened('memory:', restoring)
   expect(await restoreBackup(whole, [folder])).toMatchObject({ position: third.upTo })
   expect(await contentOf(whole)).toEqual(await contentOf(source))
+})
+
+it('refuses a time before all was recorded, as of history that was imported', async () => {
+  const folder = temporaryFolder()
+  let now = Date.UTC(2026, 4, 1)
+  const clock = { now: () => now, monotonic: () => performance.now(), timer: () => () => {} }
+  const source = await openStore(await openMemoryStore({ clock }), { clock })
+  const old = new Date('2013-01-31T10:00:00Z')
+  const { file } = await backupStore(source, { out: join(folder, 'empty.backup'), clock })
+  await source.append('flight-1', { type: 'Landed', data: {}, time: old })
+  now = Date.UTC(2026, 4, 2)
+  await source.append('flight-2', { type: 'Landed', data: {}, time: old })
+  const full = await backupStore(source, { out: join(folder, 'full.backup'), clock })
+  const opening = vi.fn(() => opened('memory:', restoring))
+  const times = ['2026-05-01T00:00:00.000Z', '2026-05-02T00:00:00.000Z']
+  for (const toTime of [old, new Date(Date.UTC(2026, 4, 1) - 1)]) {
+    const refused = restoreBackup(opening, [full.file], { toTime })
+    await expect(refused).rejects.toMatchObject({
+      ...{ code: 'ARGUMENT_INVALID', argument: 'toTime' },
+      message: expect.stringMatching(`recorded from ${times.join(' to ')}, .* by recordedAt`),
+    })
+  }
+  expect(opening).not.toHaveBeenCalled()
+  const first = { toTime: new Date(Date.UTC(2026, 4, 1)) }
+  expect(await restoreBackup(opening, [full.file], first)).toMatchObject({ position: 1 })
+  // Where there is nothing, nothing is missed.
+  expect(await restoreBackup(opening, [file], { toTime: old })).toMatchObject({ position: 0 })
 })
 
 it('refuses what does not belong together', async () => {

@@ -1,3 +1,4 @@
+import type { RecordedTimes } from '../../model/index.ts'
 import type { CallOptions } from '../../ports/index.ts'
 import type { BackupFile } from './backup-file.ts'
 import { chainOf } from './chain.ts'
@@ -59,25 +60,40 @@ export async function checkBackup(
   }
 }
 
-/** Reads all files in their order; gives the last position that was recorded by a time. */
+/** What reading all files has shown. */
+export interface ReadThrough {
+  /** The last position that was recorded by a time; 0 when there is none. */
+  readonly position: number
+  /** Undefined when there are no events. */
+  readonly recorded: RecordedTimes | undefined
+}
+
+/** Reads all files in their order, and finds the last position that was recorded by a time. */
 export async function readThrough(
   chain: readonly BackupFile[],
   options: ReadingOptions,
   phase: RestoreProgress['phase'],
   { signal, onProgress }: CheckBackupOptions,
   byTime: number = Number.POSITIVE_INFINITY,
-): Promise<number> {
+): Promise<ReadThrough> {
   const progress = new FileProgress(chain, phase, onProgress)
   let position = 0
+  // The least and the greatest: a clock may have been set back in between.
+  let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
   for (const file of chain) {
     for await (const { rows, bytesRead } of partsOf(file, options)) {
       signal?.throwIfAborted()
-      for (const row of rows) if (row.recordedAt <= byTime) position = row.position
+      for (const row of rows) {
+        const { recordedAt } = row
+        if (recordedAt <= byTime) position = row.position
+        if (recordedAt < first) first = recordedAt
+        if (recordedAt > last) last = recordedAt
+      }
       progress.show(bytesRead, rows.length)
     }
     progress.next(file)
   }
-  return position
+  return { position, recorded: first <= last ? { first, last } : undefined }
 }
 
 /** Adds up what was read of several files. */

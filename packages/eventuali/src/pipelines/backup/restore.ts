@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto'
 import { type Clock, isRetryable, retry, systemClock, systemRandom } from '../../kernel/index.ts'
-import { InvalidArgumentError, type KeptRow, RestoreTargetError } from '../../model/index.ts'
+import {
+  InvalidArgumentError,
+  type KeptRow,
+  nothingRecordedBy,
+  RestoreTargetError,
+} from '../../model/index.ts'
 import type { CallOptions, EventStore, StoreTransaction } from '../../ports/index.ts'
 import { type PortOrStore, portOf } from '../port-or-store.ts'
 import type { BackupFile } from './backup-file.ts'
@@ -30,7 +35,11 @@ export interface RestoreOptions extends CallOptions {
   readonly passphrase?: string | undefined
   /** The last position that is restored; all when left out. */
   readonly toPosition?: number | undefined
-  /** The same by the store's clock: up to the last event that was recorded by then (inclusive). */
+  /**
+   * The same by the store's clock: up to the last event that was recorded by then (inclusive). An
+   * import records its events all at once, whatever their own times are; a time before the first
+   * one was recorded is refused.
+   */
   readonly toTime?: Date | undefined
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined
   /** For repeatable runs: the source of time for waits between tries. */
@@ -144,8 +153,12 @@ async function checkedPlan(
   const time = toTime?.getTime()
   if (Number.isNaN(time)) throw new InvalidArgumentError('toTime', 'is no valid Date')
   // All of it, whatever is used: what is altered anywhere is not to be relied on.
-  const byTime = await readThrough(all, reading, 'check', options, time)
-  const upTo = toPosition ?? (time === undefined ? end : byTime)
+  const { position, recorded } = await readThrough(all, reading, 'check', options, time)
+  if (time !== undefined && recorded !== undefined && time < recorded.first) {
+    const instead = 'give a later time, or a position: 0 restores no event'
+    throw nothingRecordedBy('toTime', time, recorded, instead)
+  }
+  const upTo = toPosition ?? (time === undefined ? end : position)
   const chain = all.filter(({ from }, at) => at === 0 || from < upTo)
   const whole = chain.findLast((file) => file.upTo <= upTo)
   const hash = createHash('sha256').update(`${upTo}\n${chain.map(({ link }) => link).join('\n')}`)
