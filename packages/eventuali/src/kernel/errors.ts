@@ -39,7 +39,8 @@ export function markAsError(errorClass: { readonly prototype: object }): void {
 markAsError(EventualiError)
 
 /**
- * Whether a caught value is an error of this library, optionally of one code.
+ * Whether a caught value is an error of this library, optionally of one code, which `error.code` is
+ * known to be from there on.
  *
  * @example
  * ```ts
@@ -49,7 +50,10 @@ markAsError(EventualiError)
  * console.log(isEventualiError(caught, 'VERSION_CONFLICT')) // false
  * ```
  */
-export function isEventualiError(value: unknown, code?: string): value is EventualiError {
+export function isEventualiError<Code extends string = string>(
+  value: unknown,
+  code?: Code,
+): value is EventualiError & { readonly code: Code } {
   if (typeof value !== 'object' || value === null) return false
   if ((value as { [MARK]?: unknown })[MARK] !== true) return false
   return code === undefined || (value as { code?: unknown }).code === code
