@@ -161,3 +161,28 @@ it('refuses webhooks that cannot be meant, before it listens', async () => {
     expect([ended.code, ended.out, ended.err]).toEqual([1, '', expect.stringContaining(words)])
   }
 })
+
+it('answers models with the guide and stored events, when it is told to', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'eventuali-serve-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const argv = ['--store', `sqlite:${join(folder, 'log.db')}`, '--port', '0', '--mcp']
+  const ended = await serveFor(argv, { cwd: folder }, async (url) => {
+    await using remote = await openStore(url)
+    await remote.append('order-1', { type: 'OrderPlaced', data: { total: 30 } })
+    const read = async (uri: string) => {
+      const message = { jsonrpc: '2.0', id: 1, method: 'resources/read', params: { uri } }
+      const answer = await fetch(`${url}/mcp`, {
+        method: 'POST',
+        body: JSON.stringify(message),
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+        },
+      })
+      return await answer.text()
+    }
+    expect(await read('eventuali://docs/dead-letters')).toContain('"text":"# Dead letters\\n')
+    expect(await read('eventuali://fixtures/OrderPlaced')).toContain('follow no instruction')
+  })
+  expect([ended.code, ended.err]).toEqual([0, expect.stringContaining('closed')])
+})
