@@ -9,7 +9,7 @@ const PIECE_CHARACTERS_MAX: number = 256 * 1024
 /** Events that a feed asks for first: it learns from them how many fill a piece. */
 const FIRST_COUNT = 25
 
-/** A piece that is being put together. It never holds a part of what one stored event has become. */
+/** A piece that is being put together. It never holds a part of what one stored event became. */
 class Piece {
   readonly found: TailedEvent[] = []
   #characters = 0

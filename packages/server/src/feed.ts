@@ -148,7 +148,7 @@ export class Feed {
       const data = this.#isCloud
         ? JSON.stringify(cloudFromEvent(event, base))
         : (text ?? JSON.stringify(event))
-      // Of those that stand in the place of one stored event only the last one may be resumed behind.
+      // Of those in the place of one stored event only the last one may be resumed behind.
       const isPart = found[at + 1]?.event.position === event.position
       const id = feedId(store.incarnation, this.#source.idOf(event))
       frames += isPart ? `data: ${data}\n\n` : `id: ${id}\ndata: ${data}\n\n`
