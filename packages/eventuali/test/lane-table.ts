@@ -152,7 +152,7 @@ export const laneTable: readonly Lane[] = [
   {
     file: 'lanes/fork-kill',
     rows: ['R22'],
-    does: '28 forks of 12,000 events in programs that are killed, at a part of the copy or at any moment: complete or not there, the name free again; SQLite and Postgres',
+    does: '16 forks of 12,000 events in programs that are killed, at a part of the copy or at any moment: complete or not there, the name free again; SQLite and Postgres',
     budgetSeconds: 51,
     soakScale: 20,
   },
@@ -314,7 +314,7 @@ export const laneTable: readonly Lane[] = [
   {
     file: 'lanes/input',
     rows: ['R18'],
-    does: '230,000 malformed inputs at every entry of the library, at import files, at stored bytes and at the command line',
+    does: '200,000 malformed inputs at every entry of the library, at import files, at stored bytes and at the command line',
     budgetSeconds: 160,
     soakScale: 100,
   },

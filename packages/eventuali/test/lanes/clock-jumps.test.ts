@@ -137,7 +137,7 @@ const plantedBugs: readonly {
   },
   {
     ...{ what: 'a former owner that may write', isCalm: false, bug: { store: noFence } },
-    finds: /came \d+ times|went from epoch|in time/,
+    finds: /came \d+ times|went from epoch|in time|quarters struck|struck too early/,
   },
 ]
 

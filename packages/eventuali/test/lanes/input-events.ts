@@ -132,9 +132,9 @@ export function eventTargets(postgresUrl: string | undefined): Target[] {
       () => openStore('memory:', { codec: coded }),
       appendData,
     ),
-    target('several streams, memory', 16_000, memory, appendBoth),
+    target('several streams, memory', 10_000, memory, appendBoth),
     target('several streams, SQLite', 5000, sqlite, appendBoth),
-    target('parts of events, memory', 34_000, memory, appendPart),
+    target('parts of events, memory', 25_000, memory, appendPart),
     target('parts of events, SQLite', 10_000, sqlite, appendPart),
   ]
   if (postgresUrl === undefined) return targets

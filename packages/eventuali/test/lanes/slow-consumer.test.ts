@@ -64,7 +64,7 @@ describe.each(sharedPlaces())('a consumer that is slower than the log, on $adapt
   let backlog = 0
   const start = (input: Partial<SlowConsumerInput>): Child =>
     startChild(import.meta.url, './slow-consumer.ts', {
-      input: { url, name: input.kind, batchIntervalMs: 250, durationMs: 20_000, ...input },
+      input: { url, name: input.kind, batchIntervalMs: 250, durationMs: 15_000, ...input },
       nodeOptions: ['--expose-gc'],
       env: givesBack,
     })
@@ -88,7 +88,7 @@ describe.each(sharedPlaces())('a consumer that is slower than the log, on $adapt
     async () => {
       await campaign(`R15 slow consumers, ${place.adapter}`, async (run) => {
         const store = await openStore(url)
-        const durationMs = Math.min(1_800_000, 20_000 * run.scale)
+        const durationMs = Math.min(1_800_000, 15_000 * run.scale)
         const children = kinds.map((kind) =>
           // A group handles eight partitions at the same time.
           start({ kind, durationMs, batchIntervalMs: kind === 'group' ? 1000 : 250 }),
