@@ -1,5 +1,5 @@
 import { memoryUsage } from 'node:process'
-import { checkHealth, consumerLag, type HealthReport } from 'eventuali'
+import { type CacheStats, checkHealth, consumerLag, type HealthReport } from 'eventuali'
 import type { Gauge } from './metrics.ts'
 import type { ServerParts } from './parts.ts'
 
@@ -97,7 +97,29 @@ export async function gauges(parts: ServerParts): Promise<readonly Gauge[]> {
   } catch {
     found.push(gauge('store_up', 'Whether the store answers.', 0))
   }
-  return [...found, ...poolGauges(parts)]
+  return [...found, ...poolGauges(parts), ...cacheGauges(parts)]
+}
+
+/** How well the caches of the store do, where it was opened with some. */
+function cacheGauges({ store }: ServerParts): readonly Gauge[] {
+  const caches = Object.entries(store.cacheStats)
+  if (caches.length === 0) return []
+  const of = (name: string, help: string, pick: (stats: CacheStats) => number): Gauge => ({
+    ...{ name: `eventuali_cache_${name}`, help },
+    type: name.endsWith('_total') ? 'counter' : 'gauge',
+    values: caches.map(([cache, stats]) => ({ labels: { cache }, value: pick(stats) })),
+  })
+  return [
+    of(
+      'hits_total',
+      'Loads, commands or reads that found something in memory.',
+      ({ hits }) => hits,
+    ),
+    of('misses_total', 'Those that found nothing in memory.', ({ misses }) => misses),
+    of('evicted_total', 'What had to go for others.', ({ evicted }) => evicted),
+    of('entries', 'States, streams or heads in memory.', ({ entries }) => entries),
+    of('bytes', 'What they take, about.', ({ bytes }) => bytes),
+  ]
 }
 
 function poolGauges({ store }: ServerParts): readonly Gauge[] {

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { openStore } from 'eventuali'
 import { describe, expect, it } from 'vitest'
+import { createServer } from './index.ts'
 import { problemKinds } from './problem.ts'
 import { server } from './server.test-support.ts'
 
@@ -61,6 +63,23 @@ describe('health and metrics', () => {
     expect((await request('GET', '/health/ready')).status).toBe(503)
     expect((await request('GET', '/health/live')).status).toBe(200)
     expect((await request('GET', '/metrics')).text).toContain('eventuali_store_up 0\n')
+  })
+})
+
+describe('the metrics of caches', () => {
+  it('say how often they were of use', async () => {
+    await using store = await openStore('memory:', { cache: { streamBytes: 9000, headMs: 9000 } })
+    const { app, close } = createServer(store, { auth: { anonymous: 'admin' } })
+    await store.append('s-1', { type: 'Noted', data: {} })
+    for (let n = 0; n < 3; n++) await store.readStream('s-1').toArray()
+    const text = await (await app.request('/metrics')).text()
+    expect(text).toContain('eventuali_cache_hits_total{cache="streams"} 2\n')
+    expect(text).toContain('eventuali_cache_hits_total{cache="heads"} 2\n')
+    expect(text).toContain('eventuali_cache_entries{cache="heads"} 1\n')
+    expect(text).not.toContain('cache="states"')
+    await close()
+    const { request } = await server()
+    expect((await request('GET', '/metrics')).text).not.toContain('eventuali_cache')
   })
 })
 

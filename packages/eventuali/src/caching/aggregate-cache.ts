@@ -18,6 +18,11 @@ export interface CacheOptions {
   readonly bytes?: number | undefined
   /** Bytes that the events of streams in memory may take, about; those used last stay. */
   readonly streamBytes?: number | undefined
+  /**
+   * With `streamBytes`: milliseconds for which the head of a stream is believed while no append is
+   * known of, 60,000 at most. Left out: each read asks for it, and is never behind.
+   */
+  readonly headMs?: number | undefined
 }
 
 /** What has happened since the store was opened. */

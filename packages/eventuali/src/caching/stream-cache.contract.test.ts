@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../kernel/index.ts'
 import { manifest } from '../stores/memory/index.ts'
 import { bindVitest, eventStoreContract, openMemoryStore } from '../testing/index.ts'
 import { StreamCache } from './index.ts'
@@ -11,7 +12,9 @@ bindVitest(eventStoreContract, {
   manifest,
   label: 'streams held in memory',
   make: async () => {
-    const cache = new StreamCache(await openMemoryStore(), 1_000_000)
+    const cache = new StreamCache(await openMemoryStore(), systemClock, {
+      ...{ streamBytes: 1_000_000, headMs: 60_000 },
+    })
     caches.push(cache)
     return { store: cache.port, dispose: async () => cache.clear() }
   },

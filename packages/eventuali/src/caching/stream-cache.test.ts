@@ -1,16 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { describeStores } from '../../test/harness/adapter-stores.ts'
+import { systemClock } from '../kernel/index.ts'
 import type { RecordedEvent } from '../model/index.ts'
 import type { EventStore, StreamQuery } from '../ports/index.ts'
 import { openStore, type Store } from '../store/index.ts'
-import { openMemoryStore, wrapStore } from '../testing/index.ts'
+import { manualClock, openMemoryStore, wrapStore } from '../testing/index.ts'
 import { StreamCache } from './index.ts'
 
 const seed = Number(process.env.EVENTUALI_SEED ?? Date.now() % 2 ** 31)
 
-const caching = (port: EventStore, streamBytes = 1_000_000): Promise<Store> =>
-  openStore(port, { cache: { streamBytes } })
+const caching = (port: EventStore, streamBytes = 1_000_000, headMs?: number): Promise<Store> =>
+  openStore(port, { cache: { streamBytes, headMs } })
 
 const stream = fc.integer({ min: 0, max: 3 }).map((n) => `s-${n}`)
 const number = fc.integer({ min: 1, max: 12 })
@@ -73,18 +74,22 @@ async function run(
   steps: readonly (typeof step extends fc.Arbitrary<infer S> ? S : never)[],
   streamBytes: number,
   plant: (port: EventStore) => EventStore = (port) => port,
+  headMs?: number,
 ): Promise<number> {
   const other = await openStore(inner)
   const port = plant(inner)
-  const store = await caching(port, streamBytes)
+  const store = await caching(port, streamBytes, headMs)
   for (const one of steps) {
     if (one.do !== 'read') await change(other, one.do, one.stream, one.count)
     else {
       const query = { ...one.read, stream: one.stream }
       expect(await text(store.port, query)).toBe(await text(inner, query))
+      expect(await store.stream(one.stream)).toEqual(await inner.stream(one.stream))
     }
   }
-  return store.streamCache.stats.hits
+  return headMs === undefined
+    ? store.streamCache.stats.hits
+    : (store.streamCache.headStats?.hits ?? 0)
 }
 
 describeStores('a stream cache', ({ open }) => {
@@ -100,6 +105,28 @@ describeStores('a stream cache', ({ open }) => {
     await fc.assert(property, { numRuns: 40, seed, endOnFailure: true })
     expect(hits).toBeGreaterThan(0)
   })
+
+  test('believes a head until it hears of an append, and shows the same', async () => {
+    let hits = 0
+    const property = fc.asyncProperty(
+      fc.array(step, { minLength: 20, maxLength: 40 }),
+      async (steps) => {
+        hits += await run(await open(), steps, 1_000_000, undefined, 60_000)
+      },
+    )
+    await fc.assert(property, { numRuns: 12, seed, endOnFailure: true })
+    expect(hits).toBeGreaterThan(0)
+  })
+})
+
+test('the property above notices a notification that never comes', async () => {
+  const deaf = (port: EventStore) => wrapStore(port, { watch: () => () => {} })
+  const property = fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) =>
+    openMemoryStore()
+      .then((inner) => run(inner, steps, 1_000_000, deaf, 60_000))
+      .then(() => {}),
+  )
+  await expect(fc.assert(property, { numRuns: 200, seed })).rejects.toThrow()
 })
 
 describe('the property above notices', () => {
@@ -217,7 +244,7 @@ test('streams that are too long or too large pass by, and the oldest go for othe
 test('a cache needs bytes, and a store without one says so', async () => {
   const port = await openMemoryStore()
   for (const streamBytes of [0, -1, 1.5, Number.NaN]) {
-    expect(() => new StreamCache(port, streamBytes)).toThrow(/cache\.streamBytes/)
+    expect(() => new StreamCache(port, systemClock, { streamBytes })).toThrow(/cache\.streamBytes/)
   }
   await expect(openStore('memory:', { cache: {} })).rejects.toThrow(/bytes for states/)
   await expect(openStore('memory:', { cache: 7 as never })).rejects.toThrow(/bytes for states/)
@@ -225,4 +252,93 @@ test('a cache needs bytes, and a store without one says so', async () => {
   expect(() => store.streamCache).toThrow(/has no stream cache/)
   await using other = await openStore('memory:', { cache: { streamBytes: 1000 } })
   expect(() => other.cache).toThrow(/has no cache/)
+})
+
+describe('heads of streams', () => {
+  const noted = { type: 'Noted', data: {} }
+  const setUp = async (headMs: number) => {
+    let [asked, notify] = [0, () => {}]
+    const clock = manualClock()
+    const inner = wrapStore(await openMemoryStore(), {
+      stream: (next, name, options) => {
+        asked++
+        return next.stream(name, options)
+      },
+      // Another program's appends are heard of when the test says so.
+      watch: (_next, listener) => {
+        notify = listener
+        return () => {
+          notify = () => {}
+        }
+      },
+    })
+    const store = await openStore(inner, { clock, cache: { streamBytes: 100_000, headMs } })
+    const version = async () => (await store.stream('s-1'))?.version
+    return { inner, store, clock, version, asked: () => asked, notify: () => notify() }
+  }
+
+  test('are believed for a while, and no longer', async () => {
+    const { inner, store, clock, version, asked } = await setUp(100)
+    const other = await openStore(inner)
+    await other.append('s-1', noted)
+    expect([await version(), await version(), asked()]).toEqual([1, 1, 1])
+    await other.append('s-1', noted)
+    await clock.advance(99)
+    expect([await version(), asked()]).toEqual([1, 1])
+    await clock.advance(1)
+    expect([await version(), asked()]).toEqual([2, 2])
+    expect(store.cacheStats).toMatchObject({ heads: { hits: 2, misses: 2, entries: 1 } })
+    await store.close()
+  })
+
+  test('are asked for again after a notification, an append and a transaction', async () => {
+    const { inner, store, version, notify } = await setUp(60_000)
+    const other = await openStore(inner)
+    await other.append('s-1', noted)
+    expect(await version()).toBe(1)
+    await other.append('s-1', noted)
+    expect(await version()).toBe(1)
+    notify()
+    expect(await version()).toBe(2)
+    await store.append('s-1', noted)
+    expect(await version()).toBe(3)
+    await store.transaction((tx) => tx.append('s-1', noted))
+    expect(await version()).toBe(4)
+    expect((await store.readStream('s-1').toArray()).length).toBe(4)
+    await store.close()
+  })
+
+  test('that were asked for before a change and answered after it are not held', async () => {
+    const { inner, store, version } = await setUp(60_000)
+    const other = await openStore(inner)
+    await other.append('s-1', noted)
+    const early = version()
+    await store.append('s-1', noted)
+    await early
+    expect(await version()).toBe(2)
+    await store.close()
+  })
+
+  test('are asked for where a reader says how fresh they must be, and belong to nobody', async () => {
+    const { store, version, asked } = await setUp(60_000)
+    await store.append('s-1', noted)
+    await version()
+    const head = await store.stream('s-1')
+    head?.lastTime?.setTime(5)
+    expect((await store.stream('s-1'))?.lastTime?.getTime()).not.toBe(5)
+    const before = asked()
+    await store.stream('s-1', { fresh: { position: 1 } })
+    expect(asked()).toBe(before + 1)
+    await store.close()
+  })
+
+  test.each([0, -1, Number.NaN, 60_001])('headMs of %d is refused', async (headMs) => {
+    const opening = openStore('memory:', { cache: { streamBytes: 1000, headMs } })
+    await expect(opening).rejects.toMatchObject({ argument: 'cache.headMs' })
+  })
+
+  test('need a cache of events', async () => {
+    const opening = openStore('memory:', { cache: { bytes: 1000, headMs: 10 } })
+    await expect(opening).rejects.toThrow(/goes with streamBytes/)
+  })
 })

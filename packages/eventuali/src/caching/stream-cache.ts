@@ -1,13 +1,23 @@
+import type { Clock } from '../kernel/index.ts'
 import { InvalidArgumentError, type RecordedEvent, type StreamInfo } from '../model/index.ts'
-import { type CallOptions, type EventStore, overStore, type StreamQuery } from '../ports/index.ts'
+import { type EventStore, overStore, type ReadOptions, type StreamQuery } from '../ports/index.ts'
 import type { CacheStats } from './aggregate-cache.ts'
 import { BoundedEntries } from './bounded-entries.ts'
+import { StreamHeads } from './stream-heads.ts'
 
 /** A page of events from memory. */
 const PAGE_COUNT = 1000
 /** Longer streams pass by: a few of them would take all the room. */
 const EVENT_COUNT_MAX = 10_000
 const EVENT_BYTES = 160
+/** Longest time that a head may be believed. */
+const HEAD_MS_MAX = 60_000
+
+/** What a cache of streams is made with. */
+interface StreamCacheOptions {
+  readonly streamBytes: number
+  readonly headMs?: number | undefined
+}
 
 /** All events of a stream as it was, from its first kept version on. */
 interface Cached {
@@ -32,35 +42,60 @@ interface Cached {
  */
 export class StreamCache {
   readonly port: EventStore
+  /** Undefined where heads are always asked for. */
+  readonly #heads: StreamHeads | undefined
   readonly #inner: EventStore
   readonly #cached: BoundedEntries<Cached>
   #hits = 0
   #misses = 0
 
   /** @internal Use `openStore(url, { cache: { streamBytes } })`. Throws InvalidArgumentError. */
-  constructor(inner: EventStore, bytesMax: number) {
-    if (!Number.isSafeInteger(bytesMax) || bytesMax < 1) {
+  constructor(inner: EventStore, clock: Clock, { streamBytes, headMs }: StreamCacheOptions) {
+    if (!Number.isSafeInteger(streamBytes) || streamBytes < 1) {
       throw new InvalidArgumentError('cache.streamBytes', 'must be a number of bytes, 1 or more')
     }
+    if (headMs !== undefined && !(headMs > 0 && headMs <= HEAD_MS_MAX)) {
+      const most = `${HEAD_MS_MAX} at most`
+      throw new InvalidArgumentError('cache.headMs', `must be above 0 milliseconds, ${most}`)
+    }
     this.#inner = inner
-    this.#cached = new BoundedEntries(bytesMax)
+    this.#cached = new BoundedEntries(streamBytes)
+    const heads = headMs === undefined ? undefined : new StreamHeads(inner, clock, headMs)
+    this.#heads = heads
     this.port = overStore(inner, {
       readStream: (query, options) => this.#readStream(query, options),
+      ...(heads === undefined ? {} : whatChanges(inner, heads)),
     })
   }
 
+  /** Reads of events: hits, misses, and what is held. */
   get stats(): CacheStats {
     return { hits: this.#hits, misses: this.#misses, ...this.#cached.counts }
   }
 
-  /** Forgets all events. */
+  /** The same of heads; undefined unless opened with `headMs`. */
+  get headStats(): CacheStats | undefined {
+    return this.#heads?.stats
+  }
+
+  /** @internal What is known of a stream. */
+  head(name: string, options?: ReadOptions): Promise<StreamInfo | undefined> {
+    // Whoever says how fresh it has to be is told by the store.
+    if (this.#heads === undefined || options?.fresh !== undefined) {
+      return this.#inner.stream(name, options)
+    }
+    return this.#heads.of(name, options)
+  }
+
+  /** Forgets all events and heads. */
   clear(): void {
     this.#cached.clear()
+    this.#heads?.forget()
   }
 
   async *#readStream(
     query: StreamQuery,
-    options: CallOptions | undefined,
+    options: ReadOptions | undefined,
   ): AsyncGenerator<readonly RecordedEvent[]> {
     const all = query.asOf === undefined ? await this.#all(query, options) : undefined
     if (all === undefined) {
@@ -80,12 +115,12 @@ export class StreamCache {
   /** All events of the stream as its head was a moment ago; undefined where it is read as ever. */
   async #all(
     { stream, from = 1, to }: StreamQuery,
-    options: CallOptions | undefined,
+    options: ReadOptions | undefined,
   ): Promise<readonly RecordedEvent[] | undefined> {
     const cached = this.#cached.get(stream)
     // A part of a stream that nothing is known of is not worth the whole.
     if (cached === undefined && (from > 1 || to !== undefined)) return undefined
-    const head = await this.#inner.stream(stream, options)
+    const head = await this.head(stream, options)
     const held = head === undefined ? undefined : this.#holding(stream, head)
     if (held === undefined || head === undefined) {
       this.#misses++
@@ -117,7 +152,7 @@ export class StreamCache {
     stream: string,
     held: readonly RecordedEvent[],
     head: StreamInfo,
-    options: CallOptions | undefined,
+    options: ReadOptions | undefined,
   ): Promise<readonly RecordedEvent[] | undefined> {
     const next = head.firstVersion + held.length
     if (next > head.version) return held.slice(0, head.count)
@@ -141,6 +176,26 @@ export class StreamCache {
       bytes += EVENT_BYTES + sizeOf(data) + sizeOf(metadata) + sizeOf(tags)
     }
     if (events.length > 0) this.#cached.set(stream, { first, events, bytes })
+  }
+}
+
+/** The calls after which no head is believed any more. */
+function whatChanges(inner: EventStore, heads: StreamHeads): Partial<EventStore> {
+  const after = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } finally {
+      // Whatever came of it: a failed call may have been stored.
+      heads.forget()
+    }
+  }
+  return {
+    append: (request, options) => after(inner.append(request, options)),
+    transaction: (work, options) => after(inner.transaction(work, options)),
+    close: () => {
+      heads.close()
+      return inner.close()
+    },
   }
 }
 

@@ -70,7 +70,11 @@ const snapshots: ShapesOf<SnapshotOptions> = {
   memoryBytes: count,
 }
 
-const cache: ShapesOf<CacheOptions> = { bytes: positive, streamBytes: positive }
+const cache: ShapesOf<CacheOptions> = {
+  bytes: positive,
+  streamBytes: positive,
+  headMs: positive,
+}
 const schemas: ShapesOf<SchemaOptions> = {
   compatibility: oneOf('backward', 'forward', 'full', 'none'),
 }

@@ -6,7 +6,7 @@ import {
   type UnknownTypes,
   unknownTypesDefault,
 } from '../commands/index.ts'
-import { shownText, systemClock, systemRandom, uuidV7Source } from '../kernel/index.ts'
+import { type Clock, shownText, systemClock, systemRandom, uuidV7Source } from '../kernel/index.ts'
 import {
   DefinitionError,
   type EventCreators,
@@ -105,7 +105,7 @@ export async function openStore(
     const adapter = replicated ?? own
     const { projections = [], processes = [], scheduleTargets = [], leaseTtlMs } = options
     const seen = replicated && new Seen({})
-    const streams = streamCache(adapter, options)
+    const streams = streamCache(adapter, clock, options)
     const stored = streams?.port ?? adapter
     const inline = guardNesting(withInlineProjections(stored, projections, { clock }))
     const port = seen === undefined ? inline : notingAppends(inline, seen)
@@ -136,13 +136,19 @@ export async function openStore(
 }
 
 /** Throws InvalidArgumentError for a cache of nothing, or of no number of bytes. */
-function streamCache(adapter: EventStore, { cache }: UntypedStoreOptions): StreamCache | undefined {
+function streamCache(
+  adapter: EventStore,
+  clock: Clock,
+  { cache }: UntypedStoreOptions,
+): StreamCache | undefined {
   if (cache === undefined) return undefined
-  const { bytes, streamBytes } = Object(cache) as Partial<CacheOptions>
+  const { bytes, streamBytes, headMs } = Object(cache) as Partial<CacheOptions>
   if (bytes === undefined && streamBytes === undefined) {
     throw new InvalidArgumentError('cache', 'must have bytes for states, streamBytes, or both')
   }
-  return streamBytes === undefined ? undefined : new StreamCache(adapter, streamBytes)
+  if (streamBytes !== undefined) return new StreamCache(adapter, clock, { streamBytes, headMs })
+  if (headMs === undefined) return undefined
+  throw new InvalidArgumentError('cache.headMs', 'goes with streamBytes')
 }
 
 /** Throws InvalidArgumentError and DefinitionError for what no definition is. */

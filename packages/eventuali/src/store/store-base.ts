@@ -10,6 +10,7 @@ import type {
   EventStore,
   LogPositions,
   PoolStatistics,
+  ReadOptions,
   StoreCapabilities,
   TuningAdvice,
 } from '../ports/index.ts'
@@ -111,11 +112,16 @@ export abstract class StoreBase {
     return new EventSequence(() => this.port.streams(options, bounded))
   }
 
+  /** The store's answer; an open store may have it in memory. */
+  protected headOf(name: string, options: ReadOptions): Promise<StreamInfo | undefined> {
+    return this.port.stream(name, options)
+  }
+
   /** What is known of one stream, or undefined when it never was. */
   stream(name: string, options: BoundedRead = {}): Promise<StreamInfo | undefined> {
     if (typeof name !== 'string') throw new InvalidNameError('stream', name, 'is not a string')
     assertCall(options)
-    return this.port.stream(name, this.bounded(options))
+    return this.headOf(name, this.bounded(options))
   }
 
   /**

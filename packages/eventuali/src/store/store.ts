@@ -1,4 +1,4 @@
-import { AggregateCache, type StreamCache } from '../caching/index.ts'
+import { AggregateCache, type CacheStats, type StreamCache } from '../caching/index.ts'
 import {
   type AggregateRepository,
   type AppendAllEntry,
@@ -23,8 +23,9 @@ import {
   InvalidArgumentError,
   type RecordedEvent,
   type RecordedFrom,
+  type StreamInfo,
 } from '../model/index.ts'
-import type { EventStore, StreamAccess } from '../ports/index.ts'
+import type { EventStore, ReadOptions, StreamAccess } from '../ports/index.ts'
 import {
   type OutboxDefinition,
   type Processes,
@@ -292,6 +293,22 @@ export class Store<E extends EventInput = EventInput> extends StoreBase implemen
     const { snapshots } = this.runtime
     if (snapshots instanceof AggregateCache) return snapshots
     throw new CapabilityError(this.adapter, 'cache', 'open the store with { cache: { bytes } }')
+  }
+
+  protected override headOf(name: string, options: ReadOptions): Promise<StreamInfo | undefined> {
+    return this.#parts.streams?.head(name, options) ?? super.headOf(name, options)
+  }
+
+  /** How well the caches of this store do: of states, of streams and of their heads. */
+  get cacheStats(): Readonly<Partial<Record<'states' | 'streams' | 'heads', CacheStats>>> {
+    const { snapshots } = this.runtime
+    const { streams } = this.#parts
+    const states = snapshots instanceof AggregateCache ? snapshots.stats : undefined
+    return {
+      ...(states && { states }),
+      ...(streams && { streams: streams.stats }),
+      ...(streams?.headStats && { heads: streams.headStats }),
+    }
   }
 
   /** The events in memory. Throws CapabilityError unless opened with `cache: { streamBytes }`. */
