@@ -1,6 +1,7 @@
 import { systemClock, systemRandom, uuidV7Source } from 'eventuali'
 import pg from 'pg'
 import { checksumOf } from '../packages/eventuali/src/model/index.ts'
+import { appendOneText } from '../packages/eventuali/src/stores/postgres/append-one.ts'
 import { appendStatementText } from '../packages/eventuali/src/stores/postgres/append-plan.ts'
 import { LockKeys } from '../packages/eventuali/src/stores/postgres/lock-keys.ts'
 import { logPage, pageColumns } from '../packages/eventuali/src/stores/postgres/log-query.ts'
@@ -13,6 +14,7 @@ const pageSize = 1000
 const rawTypes = { getTypeParser: () => (value: unknown) => value } as const
 
 const appendText = appendStatementText(schema, 1)
+const oneText = appendOneText(schema)
 const streamText = `SELECT ${pageColumns} FROM ${schema}.streams s
    JOIN ${schema}.events e ON e.stream = s.id
    WHERE s.name = $1 AND e.version >= $2::bigint AND e.version <= $3::bigint
@@ -57,8 +59,33 @@ export class RawPostgres {
     return this.#client.end()
   }
 
+  /** The short way, for one event of a stream that is there. */
+  async #appendOne(stream: string, event: BenchEvent): Promise<void> {
+    const now = Date.now()
+    const data = [JSON.stringify(event.data)]
+    const metadata = [JSON.stringify(event.metadata)]
+    const ids = [this.#full ? this.#ids.next() : someId]
+    const checksum = this.#full ? this.#checksum(stream, event, now, ids, data, metadata) : 0
+    const values = [
+      ...[null, now, braces([this.#lockKey]), stream, -1, this.#typeId, now, 1, checksum],
+      ...[ids[0], data[0], metadata[0], null, null, null],
+    ]
+    await this.#query('append one', oneText, values)
+  }
+
   /** One call of the append function: each entry a request of its own. */
   async append(entries: readonly RawEntry[]): Promise<void> {
+    const [first] = entries
+    const [lone] = first?.[1] ?? []
+    if (
+      first !== undefined &&
+      lone !== undefined &&
+      entries.length === 1 &&
+      first[1].length === 1
+    ) {
+      await this.#appendOne(first[0], lone)
+      return
+    }
     const now = Date.now()
     const names = [...new Set(entries.map(([stream]) => stream))].sort()
     const slots = new Map(names.map((name, i) => [name, i + 1]))

@@ -56,7 +56,7 @@ describe.skipIf(postgresSkipReason() !== undefined)('a store of schema 1', () =>
       `SELECT value FROM eventuali.meta WHERE key = 'schema_version'`,
     )
     await client.end()
-    expect(rows).toEqual([{ value: '4' }])
+    expect(rows).toEqual([{ value: '5' }])
     for (const store of stores) expect(await readAll(store)).toHaveLength(11)
     await Promise.all(stores.map((store) => store.close()))
   })

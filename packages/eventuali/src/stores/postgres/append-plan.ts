@@ -36,12 +36,14 @@ function modeOf({ change, recreate }: AppendEntry): number {
   }
 }
 
-function expectedOf({ expectedVersion }: AppendEntry): number {
+/** The version that is asked for: -1 for any, -2 for a stream that exists. */
+export function expectedOf({ expectedVersion }: AppendEntry): number {
   if (expectedVersion === 'any') return -1
   return expectedVersion === 'exists' ? -2 : expectedVersion
 }
 
-function tenantOf({
+/** The tenant of an event, empty for none. */
+export function tenantOf({
   metadata,
 }: {
   readonly metadata: AppendEntry['events'][number]['metadata']
@@ -50,7 +52,8 @@ function tenantOf({
   return typeof tenant === 'string' ? tenant.replaceAll(separator, ' ') : ''
 }
 
-function braces(values: readonly (number | string | boolean)[]): string {
+/** A list as the text of an array. */
+export function braces(values: readonly (number | string | boolean)[]): string {
   return `{${values.join(',')}}`
 }
 

@@ -3,6 +3,7 @@ import {
   type Clock,
   type Deadline,
   deadlineIn,
+  LruMap,
   type Random,
   SharedTimer,
   sleep,
@@ -23,6 +24,7 @@ import {
   type GroupOutcome,
   tagHash,
 } from '../sql/index.ts'
+import { appendOneText, oneValues, oneVerdict, streamOfOne } from './append-one.ts'
 import { appendStatementText, appendValues, dependsOnEarlier } from './append-plan.ts'
 import { type Connections, type Session, type Statement, statement } from './connections.ts'
 import {
@@ -49,6 +51,8 @@ const GRACE_MS = 500
 const LANE_SLICE_MS = 500
 /** Locks that one group takes at most; the server's lock table is shared by all. */
 const GROUP_LOCK_COUNT_MAX = 512
+/** Streams that were appended to, so that they are there. */
+const KNOWN_COUNT_MAX = 20_000
 const again = { retryCountMax: 1000, firstDelayMs: 5, delayMaxMs: 200 }
 
 export interface AppenderOptions {
@@ -79,6 +83,8 @@ export interface AppenderOptions {
 export class Appender {
   readonly #options: AppenderOptions
   readonly #append: Statement
+  readonly #appendOne: Statement
+  readonly #known = new LruMap<string, true>(KNOWN_COUNT_MAX)
   readonly #appendBodies: Statement
   readonly #appendWithin: Statement
   readonly #appendBodiesWithin: Statement
@@ -93,6 +99,7 @@ export class Appender {
     this.#options = options
     const { schema, clock, limits, groupCountMax } = options
     this.#append = statement(appendStatementText(schema, 1))
+    this.#appendOne = statement(appendOneText(schema))
     this.#appendBodies = statement(appendStatementText(schema, 2))
     this.#appendWithin = statement(appendWithinText(schema, 1))
     this.#appendBodiesWithin = statement(appendWithinText(schema, 2))
@@ -291,6 +298,8 @@ export class Appender {
     try {
       const dropHashes =
         change === undefined ? [] : await this.#dropHashesOn(session, change, deadline)
+      const one = waitMs === null ? await this.#attemptOne(session, requests, now, deadline) : []
+      if (one.length > 0) return one
       const values = this.#values(requests, waitMs, now, dropHashes)
       const append = hasBodies(requests) ? this.#appendBodies : this.#append
       const eventCount = requests.reduce((sum, prepared) => sum + prepared.eventCount, 0)
@@ -298,7 +307,7 @@ export class Appender {
       const timeoutMs = Math.min(deadline.leftMs(), boundMs)
       const { rows } = await connections.run(session, append, values, timeoutMs)
       const verdicts = readVerdicts(rows[0] ?? [], requests, now)
-      if (verdicts.some((v) => v.kind === 'done' && v.outcome.ok)) this.#options.onStored()
+      this.#note(verdicts)
       return verdicts
     } catch (error) {
       const missing = requests.length === 1 ? missingInline(error) : undefined
@@ -311,6 +320,38 @@ export class Appender {
     }
     for (const prepared of requests) prepared.attempts.push(now)
     return this.#afterLoss(requests, waitMs, session, deadline, lost, change)
+  }
+
+  /** The short way for a lone event; nothing when it is not open to it. */
+  async #attemptOne(
+    session: Session,
+    requests: readonly PreparedAppend[],
+    now: number,
+    deadline: Deadline,
+  ): Promise<readonly Verdict[]> {
+    const { connections, types, sync, statementTimeoutMs } = this.#options
+    const [prepared] = requests
+    if (prepared === undefined || requests.length > 1 || connections.pooled) return []
+    const stream = streamOfOne(prepared)
+    // Where it was never appended to it may not be there: the long way costs less than both.
+    if (stream === undefined || this.#known.get(stream) === undefined) return []
+    const timeoutMs = Math.min(deadline.leftMs(), statementTimeoutMs + 1)
+    const values = oneValues(prepared, types, sync, now)
+    const { rows } = await connections.run(session, this.#appendOne, values, timeoutMs)
+    const verdict = oneVerdict(rows[0], stream, now)
+    if (verdict === undefined) return []
+    this.#options.onStored()
+    return [verdict]
+  }
+
+  #note(verdicts: readonly Verdict[]): void {
+    let isStored = false
+    for (const verdict of verdicts) {
+      if (verdict.kind !== 'done' || !verdict.outcome.ok) continue
+      isStored = true
+      for (const { stream } of verdict.outcome.entries) this.#known.set(stream, true)
+    }
+    if (isStored) this.#options.onStored()
   }
 
   async #afterLoss(

@@ -1,5 +1,6 @@
 import type { Deadline, IdSource } from '../../kernel/index.ts'
 import { ReadOnlyStoreError, SchemaTooNewError, StorageError } from '../../model/index.ts'
+import { appendOneStep } from './append-one.ts'
 import { appendFunctionV1 } from './append-v1.ts'
 import { codecsStep } from './append-v2.ts'
 import { type Connections, type Row, type Session, statement } from './connections.ts'
@@ -19,6 +20,7 @@ export const migrations: readonly Migration[] = [
   { version: 2, sql: readSideV2 },
   { version: 3, sql: codecsStep },
   { version: 4, sql: safeNumbersV4 },
+  { version: 5, sql: appendOneStep },
 ]
 
 /** The newest schema this library knows. */
