@@ -319,7 +319,7 @@ describe('heads of streams', () => {
     await store.close()
   })
 
-  test('are asked for where a reader says how fresh they must be, and belong to nobody', async () => {
+  test('are asked for where a reader says how fresh they must be', async () => {
     const { store, version, asked } = await setUp(60_000)
     await store.append('s-1', noted)
     await version()

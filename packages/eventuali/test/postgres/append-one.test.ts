@@ -90,7 +90,7 @@ describe.skipIf(postgresSkipReason() !== undefined)('the short way of one event'
     await whole(store)
   })
 
-  it('keeps conditions: of a plain event and conditional ones the plain one is never missed', async () => {
+  it('keeps conditions: a plain event is seen by those that must not be beside it', async () => {
     const { url, store } = await setUp()
     const other = await openStore(url)
     const rounds = 150
