@@ -1,3 +1,4 @@
+import { LruMap } from '../../kernel/index.ts'
 import type { EncodedEvent } from '../../model/index.ts'
 import { tagHash } from '../sql/index.ts'
 import { braces, expectedOf, tenantOf } from './append-plan.ts'
@@ -65,8 +66,52 @@ export function appendOneText(schema: string): string {
   return `SELECT * FROM ${schema}.append_one_v1(${parameters})`
 }
 
+/** Streams that were appended to, so that they are there. */
+const KNOWN_COUNT_MAX = 20_000
+/** After misses so many streams that may be new go the long way before one is tried again. */
+const REST_MAX = 64
+
+/**
+ * Which way pays. A caller who names a version knows that the stream is there; of the others it is
+ * known, or guessed by how the last guesses went: a wrong one costs a way to the server and back.
+ */
+export class ShortWay {
+  readonly #known = new LruMap<string, true>(KNOWN_COUNT_MAX)
+  #rest = 0
+  #restNext = 1
+
+  /** The stream that is appended to, where the short way is open and worth it. */
+  streamOf(prepared: PreparedAppend): string | undefined {
+    const stream = streamOfOne(prepared)
+    if (stream === undefined) return undefined
+    if (prepared.entries[0]?.entry.expectedVersion !== 'any') return stream
+    if (this.#known.get(stream) !== undefined) return stream
+    if (this.#rest === 0) return stream
+    this.#rest--
+    return undefined
+  }
+
+  /** It was stored. */
+  hit(stream: string): void {
+    this.#known.set(stream, true)
+    this.#restNext = 1
+  }
+
+  /** Something was in the way, most of all that the stream is new. */
+  miss(stream: string): void {
+    if (this.#known.get(stream) !== undefined) return
+    this.#rest = this.#restNext
+    this.#restNext = Math.min(REST_MAX, this.#restNext * 2)
+  }
+
+  /** It was stored the long way, so it is there. */
+  note(stream: string): void {
+    this.#known.set(stream, true)
+  }
+}
+
 /** The stream of a request that is one plain event with an id of the library's own. */
-export function streamOfOne(prepared: PreparedAppend): string | undefined {
+function streamOfOne(prepared: PreparedAppend): string | undefined {
   const { entries, eventCount, hasGivenIds, hasBodies, request, locks } = prepared
   if (eventCount !== 1 || entries.length !== 1 || hasGivenIds || hasBodies) return undefined
   const { entry } = entries[0] as EncodedEntry
@@ -77,7 +122,7 @@ export function streamOfOne(prepared: PreparedAppend): string | undefined {
   return entry.stream
 }
 
-/** The arguments of `append_one_v1` for what `streamOfOne` takes. */
+/** The arguments of `append_one_v1` for what goes the short way. */
 export function oneValues(
   { entries, locks }: PreparedAppend,
   types: TypeNames,

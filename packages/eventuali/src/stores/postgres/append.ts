@@ -3,7 +3,6 @@ import {
   type Clock,
   type Deadline,
   deadlineIn,
-  LruMap,
   type Random,
   SharedTimer,
   sleep,
@@ -24,7 +23,7 @@ import {
   type GroupOutcome,
   tagHash,
 } from '../sql/index.ts'
-import { appendOneText, oneValues, oneVerdict, streamOfOne } from './append-one.ts'
+import { appendOneText, oneValues, oneVerdict, ShortWay } from './append-one.ts'
 import { appendStatementText, appendValues, dependsOnEarlier } from './append-plan.ts'
 import { type Connections, type Session, type Statement, statement } from './connections.ts'
 import {
@@ -51,8 +50,6 @@ const GRACE_MS = 500
 const LANE_SLICE_MS = 500
 /** Locks that one group takes at most; the server's lock table is shared by all. */
 const GROUP_LOCK_COUNT_MAX = 512
-/** Streams that were appended to, so that they are there. */
-const KNOWN_COUNT_MAX = 20_000
 const again = { retryCountMax: 1000, firstDelayMs: 5, delayMaxMs: 200 }
 
 export interface AppenderOptions {
@@ -84,7 +81,7 @@ export class Appender {
   readonly #options: AppenderOptions
   readonly #append: Statement
   readonly #appendOne: Statement
-  readonly #known = new LruMap<string, true>(KNOWN_COUNT_MAX)
+  readonly #shortWay = new ShortWay()
   readonly #appendBodies: Statement
   readonly #appendWithin: Statement
   readonly #appendBodiesWithin: Statement
@@ -332,14 +329,17 @@ export class Appender {
     const { connections, types, sync, statementTimeoutMs } = this.#options
     const [prepared] = requests
     if (prepared === undefined || requests.length > 1 || connections.pooled) return []
-    const stream = streamOfOne(prepared)
-    // Where it was never appended to it may not be there: the long way costs less than both.
-    if (stream === undefined || this.#known.get(stream) === undefined) return []
+    const stream = this.#shortWay.streamOf(prepared)
+    if (stream === undefined) return []
     const timeoutMs = Math.min(deadline.leftMs(), statementTimeoutMs + 1)
     const values = oneValues(prepared, types, sync, now)
     const { rows } = await connections.run(session, this.#appendOne, values, timeoutMs)
     const verdict = oneVerdict(rows[0], stream, now)
-    if (verdict === undefined) return []
+    if (verdict === undefined) {
+      this.#shortWay.miss(stream)
+      return []
+    }
+    this.#shortWay.hit(stream)
     this.#options.onStored()
     return [verdict]
   }
@@ -349,7 +349,7 @@ export class Appender {
     for (const verdict of verdicts) {
       if (verdict.kind !== 'done' || !verdict.outcome.ok) continue
       isStored = true
-      for (const { stream } of verdict.outcome.entries) this.#known.set(stream, true)
+      for (const { stream } of verdict.outcome.entries) this.#shortWay.note(stream)
     }
     if (isStored) this.#options.onStored()
   }
