@@ -80,7 +80,7 @@ export const laneTable: readonly Lane[] = [
   {
     file: 'lanes/postgres-faults',
     rows: ['R10', 'R12'],
-    does: '20 crashes; 100 network faults (reset, half-open, loss, delay, slow reader), 40 more behind PgBouncer',
+    does: '20 crashes; 100 network faults (reset, half-open, loss, delay, slow reader), 24 more behind PgBouncer',
     budgetSeconds: 102,
     soakScale: 25,
   },

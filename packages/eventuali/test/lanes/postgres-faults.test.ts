@@ -172,7 +172,7 @@ describe.skipIf(skip !== undefined)('a PostgreSQL that fails in mid-append', () 
       try {
         const port = Number(new URL(pooler.url).port)
         const name = 'R12 network faults, PgBouncer'
-        await campaign(name, (run) => breakNetwork(run, port, run.scaled(40)))
+        await campaign(name, (run) => breakNetwork(run, port, run.scaled(24)))
       } finally {
         await pooler.stop()
       }
