@@ -133,7 +133,7 @@ export async function adapterTableTally(results: readonly ContractResult[]): Pro
 }
 
 if (import.meta.main) {
-  const unit = await vitestSuite('contract', ['unit'], process.execPath, 900_000)
+  const unit = await vitestSuite('contract', ['unit', 'programs'], process.execPath, 900_000)
   const all = await manifests()
   const results = unit.contract ?? []
   const unknown = unknowns(results)

@@ -99,6 +99,6 @@ describe.skipIf(postgresSkipReason() !== undefined)('backups and schemas of Post
   })
 
   it('shows, makes and takes back the schema migrations of a store', async () => {
-    await migratesAndRollsBack(await server.database(), 4)
+    await migratesAndRollsBack(await server.database(), 5)
   })
 })
