@@ -89,10 +89,12 @@ export const headPlanters: readonly Planter[] = [
       if (taken.has('the counter')) return undefined
       const all = await eventsOf(bed, new Set())
       const last = all.at(-1) as EventRow
+      // It is named by the newest event, which nothing else may remove.
+      if (taken.has(last.stream)) return undefined
       await bed.setCounter(last.position - run.between(1, 5))
       return {
         name: 'the counter of positions',
-        subjects: ['the counter'],
+        subjects: ['the counter', last.stream],
         isFoundBy: ({ kind, position }) => kind === 'head' && position === last.position,
         // A counter that is behind is the end of the log for whoever reads up to it.
         mayCause: ({ kind }) => kind === 'checkpoint' || kind === 'count',

@@ -20,6 +20,8 @@ import { Sums } from './simulation-domain.ts'
 const HOUR_MS = 3_600_000
 const QUARTER_MS = HOUR_MS / 4
 const LEASE_TTL_MS = 400
+/** Looks at who owns what before the first jump. */
+const SETTLING_MAX = 10
 const REST_MS = 120_000
 /** Wall clocks stay within so many hours of where they began. */
 const HOURS_BACK_MAX = 4
@@ -109,7 +111,7 @@ class ClockWorld {
     const world = this.#world
     this.#storeWall.offsetMs = this.#startMs - world.clock.now()
     for (const name of ['a', 'b', 'c']) await this.#start(name)
-    await world.sleep(3 * LEASE_TTL_MS)
+    await this.#settle()
     await this.#schedule()
     await this.#checkOwners()
     for (let n = 0; n < this.#options.jumpCount; n++) {
@@ -122,6 +124,19 @@ class ClockWorld {
     await this.#comeRight()
     await this.#checkOwners()
     return this.#checkLog()
+  }
+
+  /** Until each of those who have just come owns its share: nothing has jumped yet. */
+  async #settle(): Promise<void> {
+    let before = ''
+    for (let n = 0; n < SETTLING_MAX; n++) {
+      await this.#world.sleep(3 * LEASE_TTL_MS)
+      const partitions = await this.#raw.records.list({ kind: 'partition', limit: 100 })
+      const epochs = partitions.map(({ key, value }) => [key, (value as { epoch: number }).epoch])
+      const now = JSON.stringify(epochs)
+      if (now === before) return
+      before = now
+    }
   }
 
   async #start(name: string): Promise<void> {
