@@ -185,22 +185,22 @@ const splitting = defineEvents({
   }),
 })
 
-describe('events that stand in the place of one', () => {
-  const serverOf = async () => {
-    const store = await openStore('memory:', { events: [splitting], unknown: 'allow' })
-    const made = createServer(store, { auth: { anonymous: 'admin' } })
-    onTestFinished(async () => {
-      await made.close()
-      await store.close()
-    })
-    return { app: made.app, store }
-  }
-  const whole = (n: number, parts: number) => ({ type: 'Whole', data: { n, parts } })
-  const wanted = (sizes: readonly number[]) =>
-    sizes.flatMap((parts, n) => Array.from({ length: parts }, (_, part) => `${n}.${part}`))
-  // Around the number that is asked for first, and far more than that in the place of one.
-  const sizes = [...Array.from({ length: 30 }, (_, n) => n % 4), 70, 1, 0, 250, 2, 24, 3, 0]
+const serverOf = async () => {
+  const store = await openStore('memory:', { events: [splitting], unknown: 'allow' })
+  const made = createServer(store, { auth: { anonymous: 'admin' } })
+  onTestFinished(async () => {
+    await made.close()
+    await store.close()
+  })
+  return { app: made.app, store }
+}
+const whole = (n: number, parts: number) => ({ type: 'Whole', data: { n, parts } })
+const wanted = (sizes: readonly number[]) =>
+  sizes.flatMap((parts, n) => Array.from({ length: parts }, (_, part) => `${n}.${part}`))
+// Around the number that is asked for first, and far more than that in the place of one.
+const sizes = [...Array.from({ length: 30 }, (_, n) => n % 4), 70, 1, 0, 250, 2, 24, 3, 0]
 
+describe('events that stand in the place of one', () => {
   it.each(['/v1/feed?after=0', '/v1/streams/s-1/feed?after=0'])('are all in %s', async (path) => {
     const { app, store } = await serverOf()
     await store.append(
@@ -216,6 +216,41 @@ describe('events that stand in the place of one', () => {
     expect(ids.slice(first, last).every((id) => id === undefined)).toBe(true)
     expect(ids[last]).toBe(`${store.incarnation}:34`)
   })
+})
+
+describe.each(['/v1/events', '/v1/streams/s-1/events'])('pages of %s', (path) => {
+  it.each([
+    [1, 'forward'],
+    [3, 'forward'],
+    [4, 'backward'],
+    [50, 'forward'],
+  ])(
+    'of %i events, %s, keep those together that stand in the place of one',
+    async (limit, direction) => {
+      const { app, store } = await serverOf()
+      await store.append(
+        's-1',
+        sizes.map((parts, n) => whole(n, parts)),
+      )
+      const found: string[] = []
+      let cursor = ''
+      do {
+        const next = cursor === '' ? '' : `&cursor=${cursor}`
+        const url = `${path}?limit=${limit}&direction=${direction}${next}`
+        const page = (await (await app.request(url)).json()) as {
+          readonly events: readonly {
+            readonly data: { readonly n: number; readonly part: number }
+          }[]
+          readonly next?: string
+        }
+        const texts = page.events.map(({ data }) => `${data.n}.${data.part}`)
+        found.push(...texts)
+        cursor = page.next ?? ''
+      } while (cursor !== '')
+      const all = wanted(sizes)
+      expect(found).toEqual(direction === 'forward' ? all : all.toReversed())
+    },
+  )
 })
 
 describe('feeds that catch up', () => {

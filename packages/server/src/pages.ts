@@ -17,28 +17,43 @@ export function wantsCloudEvents(request: Request): boolean {
   return accept.includes(mediaTypes.cloudEvents)
 }
 
-/** Takes events until the page is full; each is made text once. */
+/**
+ * Takes events until the page is full; each is made text once. It ends behind a whole stored event:
+ * what an upcaster has made of one stays together, since nothing could go on in its midst.
+ */
 export async function collectEvents(
-  events: AsyncIterable<RecordedEvent>,
+  read: (limit: number) => AsyncIterable<RecordedEvent>,
   countMax: number,
   { parts, request }: RequestContext,
 ): Promise<EventTexts> {
   const base = parts.options.cloudEventSource ?? ''
   const isCloud = wantsCloudEvents(request)
-  const found: string[] = []
-  let bytes = 0
-  let last: RecordedEvent | undefined
-  for await (const event of events) {
-    const text = JSON.stringify(isCloud ? cloudFromEvent(event, base) : event)
-    // At least one, or nobody would ever come past a large one.
-    if (found.length > 0 && bytes + text.length > parts.limits.pageBytesMax) {
-      return { texts: found, last, isCut: true }
+  const textOf = (event: RecordedEvent): string =>
+    JSON.stringify(isCloud ? cloudFromEvent(event, base) : event)
+  // One more than wanted shows whether the last of them is whole; more where one is very many.
+  for (let asked = countMax + 1; ; asked *= 2) {
+    const texts: string[] = []
+    let bytes = 0
+    let last: RecordedEvent | undefined
+    let wholeCount = 0
+    let lastWhole: RecordedEvent | undefined
+    const whole = () => ({ texts: texts.slice(0, wholeCount), last: lastWhole, isCut: true })
+    for await (const event of read(asked)) {
+      const text = textOf(event)
+      if (last !== undefined && last.position !== event.position) {
+        wholeCount = texts.length
+        lastWhole = last
+        const isFull = texts.length >= countMax || bytes + text.length > parts.limits.pageBytesMax
+        if (isFull) return whole()
+      }
+      bytes += text.length
+      texts.push(text)
+      last = event
     }
-    bytes += text.length
-    found.push(text)
-    last = event
+    // A full one may be gone on behind, where more may come.
+    if (texts.length < asked) return { texts, last, isCut: texts.length >= countMax }
+    if (wholeCount > 0) return whole()
   }
-  return { texts: found, last, isCut: found.length >= countMax }
 }
 
 /** The answer for a page of events: one object, or a batch of CloudEvents with a Link. */

@@ -50,9 +50,9 @@ const readLog = endpoint({
     const isBackward = query.direction === 'backward'
     const place = at === undefined ? {} : isBackward ? { before: at } : { after: at }
     const { signal } = context
-    const bounds = { limit, signal, timeoutMs: limits.timeoutMs }
+    const bounds = { signal, timeoutMs: limits.timeoutMs }
     const page = await collectEvents(
-      store.readAll({ ...options, ...place, ...bounds }),
+      (count) => store.readAll({ ...options, ...place, ...bounds, limit: count }),
       limit,
       context,
     )

@@ -118,12 +118,12 @@ const readStream = endpoint({
     const isBackward = query.direction === 'backward'
     const place = at === undefined ? {} : isBackward ? { to: at } : { from: at }
     const { signal } = context
-    const events = store.readStream(params.stream, {
-      ...options,
-      ...place,
-      ...{ limit, signal, timeoutMs: limits.timeoutMs },
-    })
-    const page = await collectEvents(events, limit, context)
+    const bounds = { signal, timeoutMs: limits.timeoutMs }
+    const page = await collectEvents(
+      (count) => store.readStream(params.stream, { ...options, ...place, ...bounds, limit: count }),
+      limit,
+      context,
+    )
     const version = page.last?.version
     const next =
       page.isCut && version !== undefined && !(isBackward && version <= info.firstVersion)
