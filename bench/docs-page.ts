@@ -28,6 +28,14 @@ const reasons: readonly (readonly [pattern: RegExp, reason: string])[] = [
     'either side waits for one flush of the disk for each append; as it comes, Emmett also opens a connection for each',
   ],
   [
+    /callers, store \/ one caller/,
+    'callers share a flush: where the disk takes little time for one, as here, there is less to share',
+  ],
+  [
+    /postgres beside peers: 32 callers, store \/ Emmett/,
+    'the raw calls of "postgres 32 callers" are no eight times as fast as that either',
+  ],
+  [
     /^import/,
     'raw is handed parsed lines with ids; the import reads, unpacks, parses, checks and names them ("script" does so too)',
   ],

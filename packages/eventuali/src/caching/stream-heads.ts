@@ -24,7 +24,8 @@ export class StreamHeads {
   readonly #clock: Clock
   readonly #ageMsMax: number
   readonly #held = new BoundedEntries<Held>(BYTES_MAX)
-  readonly #stopWatch: () => void
+  /** From the first look on: a store that was not opened after all leaves no watch behind. */
+  #stopWatch: (() => void) | undefined
   /** Goes up with each change, so that a look which began before it is not held. */
   #changes = 0
   #hits = 0
@@ -34,7 +35,6 @@ export class StreamHeads {
     this.#inner = inner
     this.#clock = clock
     this.#ageMsMax = ageMsMax
-    this.#stopWatch = inner.watch(() => this.forget())
   }
 
   get stats(): CacheStats {
@@ -51,6 +51,7 @@ export class StreamHeads {
       return ownCopy(held.head)
     }
     this.#misses++
+    this.#stopWatch ??= this.#inner.watch(() => this.forget())
     const before = this.#changes
     const head = await this.#inner.stream(name, options)
     // As old as the question, not as the answer.
@@ -66,7 +67,7 @@ export class StreamHeads {
   }
 
   close(): void {
-    this.#stopWatch()
+    this.#stopWatch?.()
     this.forget()
   }
 }
